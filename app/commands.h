@@ -1,0 +1,21 @@
+#pragma once
+
+#include <CLI/App.hpp>
+
+namespace sgan {
+
+// Each adds one command to the program. A command's callback throws UserError for what a user can fix, and throws
+// ExitCode where it ends with another code than 0.
+struct ExitCode {
+  int value;
+};
+constexpr int kInterrupted = 130;
+
+void add_train_command(CLI::App& program);
+void add_resume_command(CLI::App& program);
+void add_sample_command(CLI::App& program);
+void add_evaluate_command(CLI::App& program);
+void add_report_command(CLI::App& program);
+void add_config_command(CLI::App& program);
+
+}  // namespace sgan

@@ -1,0 +1,81 @@
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "app/commands.h"
+#include "app/version.h"
+#include "configs/error.h"
+#include "configs/suggest.h"
+
+namespace {
+
+constexpr const char* kDescription =
+    "spectral-gan trains, measures and compares ways of stabilising a GAN's discriminator:\n"
+    "spectral normalization, gradient penalties, weight clipping and normalization layers.\n\n"
+    "A run is described by a YAML config and lives in a folder of its own: config, metrics,\n"
+    "sample grids and checkpoints from which it continues exactly.\n\n"
+    "  spectral-gan train configs/digits/spectral.yaml\n"
+    "  spectral-gan train configs/folder.yaml data.path=photos data.size=64 train.steps=20000\n"
+    "  spectral-gan resume outputs/digits/00000-spectral-seed0\n"
+    "  spectral-gan report outputs/digits/*\n"
+    "  spectral-gan config                         every key of a config, explained\n";
+
+constexpr const char* kFooter =
+    "\n`spectral-gan COMMAND --help` is the manual of a command.\n"
+    "Results go to stdout, progress and errors to stderr.\n"
+    "Exit codes: 0 done, 1 failed, 2 usage or config, 130 interrupted (after saving a checkpoint).";
+
+// A mistyped command is an unknown word where a command stands.
+std::string hint(const CLI::App& program, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return {};
+  std::vector<std::string> names;
+  for (const auto* command : program.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_name() == argv[1]) return {};
+    names.push_back(command->get_name());
+  }
+  const auto near = sgan::suggest(argv[1], names);
+  return near.empty() ? std::string{} : "Did you mean '" + near + "'? ";
+}
+
+int run(int argc, char** argv) {
+  CLI::App program(kDescription, "spectral-gan");
+  program.footer(kFooter);
+  program.set_version_flag("--version", std::string("spectral-gan ") + sgan::version() + " (" + sgan::revision() + ")");
+  program.require_subcommand(1);
+  program.get_formatter()->column_width(34);
+  sgan::add_train_command(program);
+  sgan::add_resume_command(program);
+  sgan::add_sample_command(program);
+  sgan::add_evaluate_command(program);
+  sgan::add_report_command(program);
+  sgan::add_config_command(program);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    return program.exit(success);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "error: %s\n%sSee `spectral-gan --help`.\n", error.what(), hint(program, argc, argv).c_str());
+    return 2;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const sgan::ExitCode& code) {
+    return code.value;
+  } catch (const sgan::UserError& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return error.kind() == sgan::UserError::Kind::usage ? 2 : 1;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "internal error: %s\nThis is a defect of spectral-gan, not of your input.\n", error.what());
+    return 1;
+  }
+}

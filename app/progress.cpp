@@ -1,0 +1,79 @@
+#include "app/progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace sgan {
+namespace {
+
+constexpr auto kRedraw = std::chrono::milliseconds(200);
+constexpr auto kPlainLine = std::chrono::seconds(5);
+
+int64_t terminal_width() {
+  winsize size = {};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+std::string bar(double share) {
+  constexpr int kWidth = 24;
+  const auto full = static_cast<int>(share * kWidth);
+  return fmt::format("[{:=<{}}{:.<{}}]", "", full, "", kWidth - full);
+}
+
+}  // namespace
+
+std::string duration_text(double seconds) {
+  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  if (whole < 60) return fmt::format("{} s", whole);
+  if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
+  return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+Progress::Progress(std::string what, std::string unit, int64_t done, int64_t total)
+    : what_(std::move(what)), unit_(std::move(unit)), begun_at_(done), total_(total), terminal_(isatty(STDERR_FILENO)) {}
+
+Progress::~Progress() { clear(); }
+
+void Progress::clear() {
+  if (drawn_) std::fputc('\n', stderr);
+  drawn_ = false;
+}
+
+void Progress::update(int64_t done, const std::string& note) {
+  const auto now = Clock::now();
+  const auto age = now - shown_;
+  if (done < total_ && age < (terminal_ ? Clock::duration(kRedraw) : Clock::duration(kPlainLine))) return;
+  shown_ = now;
+  auto text = line(done, note);
+  if (!terminal_) {
+    fmt::print(stderr, "{}\n", text);
+    return;
+  }
+  const auto width = static_cast<size_t>(terminal_width() - 1);
+  if (text.size() > width) text.resize(width);
+  fmt::print(stderr, "\r{:<{}}", text, width);
+  std::fflush(stderr);
+  drawn_ = true;
+}
+
+std::string Progress::line(int64_t done, const std::string& note) const {
+  const auto share = total_ > 0 ? static_cast<double>(done) / static_cast<double>(total_) : 1.0;
+  const auto seconds = std::chrono::duration<double>(shown_ - begun_).count();
+  const auto rate = seconds > 0 ? static_cast<double>(done - begun_at_) / seconds : 0.0;
+  auto text = fmt::format("{} ", what_);
+  if (terminal_) text += bar(share) + " ";
+  text += fmt::format("{}/{} {:.0f}%", done, total_, 100 * share);
+  if (rate > 0) {
+    text += fmt::format("  {:.{}f} {}/s", rate, rate < 100 ? 1 : 0, unit_);
+    text += done < total_ ? fmt::format("  ETA {}", duration_text(static_cast<double>(total_ - done) / rate))
+                          : fmt::format("  in {}", duration_text(seconds));
+  }
+  if (!note.empty()) text += "  " + note;
+  return text;
+}
+
+}  // namespace sgan

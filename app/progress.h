@@ -1,0 +1,40 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace sgan {
+
+// How far something is, on stderr: one line redrawn in place on a terminal, a plain line every few seconds in a pipe.
+class Progress {
+ public:
+  // what: a word for the line's beginning; unit: what is counted, for the rate; done: where it begins.
+  Progress(std::string what, std::string unit, int64_t done, int64_t total);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // Shows the state if the last drawing is old enough, and always at the end. note: follows rate and ETA.
+  void update(int64_t done, const std::string& note = {});
+  // Ends the redrawn line, so that other text can follow.
+  void clear();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::string line(int64_t done, const std::string& note) const;
+
+  std::string what_;
+  std::string unit_;
+  int64_t begun_at_;
+  int64_t total_;
+  bool terminal_;
+  bool drawn_ = false;
+  Clock::time_point begun_ = Clock::now();
+  Clock::time_point shown_ = Clock::now();
+};
+
+// "42 s", "12:34", "1:02:03".
+std::string duration_text(double seconds);
+
+}  // namespace sgan

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "configs/options.h"
+#include "data/dataset.h"
+#include "run/run_folder.h"
+#include "training/state.h"
+
+namespace sgan {
+
+// Everything a run needs before its folder is touched: what can be wrong with config, data or device shows here.
+struct Prepared {
+  torch::Device device;
+  Dataset dataset;
+  TrainingState state;
+};
+Prepared prepare(const Config& config);
+
+// Trains from the prepared state to the config's last step, or to `stop_at`, into the run folder: metrics, samples,
+// checkpoints, status. metrics_lines: of metrics.jsonl to keep. An error is recorded in run.json before it goes on.
+// Returns false if the run stopped before its last step, after saving.
+bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, int64_t metrics_lines,
+                 std::optional<int64_t> stop_at);
+
+// What train and resume say at the end: the folder on stdout, and how to go on where steps are left. Throws the exit code
+// of an interrupted run.
+void end_session(const RunFolder& folder, bool finished, int64_t steps);
+
+// Pictures of samples as the run folder shows them: a grid of images, or points over the data's.
+torch::Tensor picture(const torch::Tensor& samples, const torch::Tensor& reference_points);
+
+// Sets the number of CPU threads that torch computes with; 0: one a core.
+void set_threads(int64_t threads);
+
+}  // namespace sgan

@@ -1,0 +1,50 @@
+# sgan_library(NAME SOURCES … [LINK …] [TORCH])   one static library per folder: target sgan_NAME
+# sgan_test(NAME SOURCES … [LINK …] [TORCH])      one GoogleTest program per mirrored folder: target test_NAME
+# TORCH: reuse the one precompiled torch header.
+
+set(SGAN_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual -Werror)
+
+add_library(sgan_options INTERFACE)
+target_include_directories(sgan_options INTERFACE "${PROJECT_SOURCE_DIR}")
+target_compile_options(sgan_options INTERFACE ${SGAN_WARNINGS})
+if(SGAN_SANITIZE)
+  target_compile_options(sgan_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  target_link_options(sgan_options INTERFACE -fsanitize=address,undefined)
+endif()
+
+# torch/torch.h costs half a minute a file; precompiled once and reused by every target it costs seconds.
+add_library(sgan_torch STATIC cmake/torch_pch.cpp)
+target_link_libraries(sgan_torch PUBLIC sgan_options LibTorch::cpu)
+target_precompile_headers(sgan_torch PRIVATE cmake/torch_pch.h)
+
+# Sources of a TORCH target that include no torch header compile faster without the precompiled one.
+function(sgan_without_torch)
+  set_source_files_properties(${ARGN} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+endfunction()
+
+function(sgan_target target uses_torch)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "LINK")
+  target_link_libraries(${target} PUBLIC sgan_options ${arg_LINK})
+  if(uses_torch)
+    target_link_libraries(${target} PUBLIC sgan_torch)
+    target_precompile_headers(${target} REUSE_FROM sgan_torch)
+  endif()
+endfunction()
+
+function(sgan_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "TORCH" "" "SOURCES;LINK")
+  add_library(sgan_${name} STATIC ${arg_SOURCES})
+  sgan_target(sgan_${name} ${arg_TORCH} LINK ${arg_LINK})
+endfunction()
+
+function(sgan_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "TORCH" "" "SOURCES;LINK;LABELS")
+  add_executable(test_${name} ${arg_SOURCES})
+  sgan_target(test_${name} ${arg_TORCH} LINK ${arg_LINK} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(test_${name} PRIVATE SGAN_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  set(properties TIMEOUT 300 SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
+  if(arg_LABELS)
+    list(APPEND properties LABELS "${arg_LABELS}")
+  endif()
+  gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
+endfunction()

@@ -1,0 +1,374 @@
+#include "configs/schema.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+#include "configs/error.h"
+#include "configs/suggest.h"
+
+namespace sgan {
+namespace {
+
+// ---- What a value may be -------------------------------------------------------------------------------------------
+
+struct Integers {
+  int64_t low = 0;
+  int64_t high = std::numeric_limits<int64_t>::max();
+
+  bool accepts(int64_t value) const { return low <= value && value <= high; }
+  std::string describe() const { return fmt::format("{} to {}", low, high); }
+};
+
+struct Numbers {
+  double low;
+  bool low_included;
+  double below = std::numeric_limits<double>::infinity();
+
+  // NaN compares false and infinity is not below itself, so only finite numbers pass.
+  bool accepts(double value) const { return (value > low || (low_included && value == low)) && value < below; }
+  std::string describe() const {
+    const std::string lower = fmt::format("{} {}", low_included ? "at least" : "above", low);
+    return std::isinf(below) ? lower + ", finite" : fmt::format("{} and below {}", lower, below);
+  }
+};
+
+// Words may not have control characters, whatever the rule.
+struct Text {
+  const char* allowed;
+  bool (*rule)(const std::string&);
+
+  bool accepts(const std::string& value) const {
+    return rule(value) && std::ranges::none_of(value, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  }
+  std::string describe() const { return allowed; }
+};
+
+struct Flag {
+  bool accepts(bool) const { return true; }
+  std::string describe() const { return "true, false"; }
+};
+
+template <class Enum>
+std::vector<std::string> names() {
+  std::vector<std::string> result;
+  for (const auto& entry : Names<Enum>::table) result.emplace_back(entry.second);
+  return result;
+}
+
+template <class Enum>
+struct Choice {
+  bool accepts(Enum) const { return true; }
+  std::string describe() const { return fmt::format("{}", fmt::join(names<Enum>(), ", ")); }
+};
+
+constexpr int64_t kBillion = 1'000'000'000;
+constexpr Integers kSteps{0, kBillion};
+constexpr Integers kWidth{1, 4096};
+constexpr Numbers kPositive{0.0, false};
+constexpr Numbers kNotNegative{0.0, true};
+constexpr Numbers kBelowOne{0.0, true, 1.0};
+constexpr Text kAnyPath{"a path, or \"\"", [](const std::string&) { return true; }};
+constexpr Text kPath{"a path", [](const std::string& path) { return !path.empty(); }};
+constexpr Text kName{"1 to 100 bytes, no '/', not beginning with '.'", [](const std::string& name) {
+                       return !name.empty() && name.size() <= 100 && name.front() != '.' &&
+                              name.find('/') == std::string::npos;
+                     }};
+constexpr Text kDevice{"auto, cpu, cuda, cuda:N", [](const std::string& device) {
+                         if (device == "auto" || device == "cpu" || device == "cuda") return true;
+                         const std::string index = device.starts_with("cuda:") ? device.substr(5) : "";
+                         return !index.empty() && index.size() <= 2 &&
+                                std::ranges::all_of(index, [](char c) { return '0' <= c && c <= '9'; });
+                       }};
+
+// ---- Text to value and back ----------------------------------------------------------------------------------------
+
+template <class Number>
+bool parse_number(std::string_view text, Number& value) {
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+bool parse(const std::string& text, int64_t& value) {
+  return parse_number(text, value);
+}
+bool parse(const std::string& text, double& value) {
+  return parse_number(text, value);
+}
+
+bool parse(const std::string& text, std::string& value) {
+  value = text;
+  return true;
+}
+
+bool parse(const std::string& text, bool& value) {
+  value = text == "true";
+  return value || text == "false";
+}
+
+template <class Enum>
+requires std::is_enum_v<Enum>
+bool parse(const std::string& text, Enum& value) {
+  for (const auto& [entry, name] : Names<Enum>::table) {
+    if (name != text) continue;
+    value = entry;
+    return true;
+  }
+  return false;
+}
+
+std::string write(int64_t value) {
+  return fmt::format("{}", value);
+}
+std::string write(const std::string& value) {
+  return value;
+}
+std::string write(bool value) {
+  return value ? "true" : "false";
+}
+
+std::string write(double value) {
+  std::string text = fmt::format("{}", value);
+  // YAML 1.1 readers, PyYAML among them, take 1e-08 for text: the mantissa needs a point.
+  const size_t exponent = text.find('e');
+  if (exponent != std::string::npos && text.find('.') == std::string::npos) text.insert(exponent, ".0");
+  return text;
+}
+
+template <class Enum>
+requires std::is_enum_v<Enum> std::string write(Enum value) {
+  return std::string(name_of(value));
+}
+
+// ---- Keys ----------------------------------------------------------------------------------------------------------
+
+template <class Value>
+constexpr KeyType type_of() {
+  if constexpr (std::is_same_v<Value, bool>) return KeyType::flag;
+  if constexpr (std::is_same_v<Value, int64_t>) return KeyType::integer;
+  if constexpr (std::is_same_v<Value, double>) return KeyType::number;
+  if constexpr (std::is_enum_v<Value>) return KeyType::choice;
+  return KeyType::text;
+}
+
+template <class Owner, class Member, class Rule>
+KeyOf<Owner> make_key(std::string name, Member member, const Rule& rule, std::string help) {
+  using Value = std::remove_cvref_t<decltype(member(std::declval<Owner&>()))>;
+  constexpr KeyType type = type_of<Value>();
+  const auto set = [member, rule](Owner& owner, const std::string& text) {
+    Value value{};
+    if (parse(text, value) && rule.accepts(value)) {
+      member(owner) = std::move(value);
+      return;
+    }
+    std::string problem = fmt::format("got {}, allowed: ", in_quotes(text));
+    if (type != KeyType::choice && type != KeyType::flag) problem += fmt::format("{}, ", type_name(type));
+    problem += rule.describe();
+    std::string near;
+    if constexpr (type == KeyType::choice) near = suggest(text, names<Value>());
+    problem += near.empty() ? "." : fmt::format("; did you mean '{}'?", near);
+    throw UserError(problem, UserError::Kind::usage);
+  };
+  const auto get = [member](const Owner& owner) { return write(member(owner)); };
+  return {std::move(name), type, rule.describe(), std::move(help), set, get};
+}
+
+// Choices and flags need no rule: their type says what is allowed.
+template <class Owner, class Member>
+KeyOf<Owner> make_key(std::string name, Member member, std::string help) {
+  using Value = std::remove_cvref_t<decltype(member(std::declval<Owner&>()))>;
+  using Rule = typename std::conditional_t<std::is_same_v<Value, bool>, std::type_identity<Flag>,
+                                           std::type_identity<Choice<Value>>>::type;
+  return make_key<Owner>(std::move(name), member, Rule{}, std::move(help));
+}
+
+// A key's name and its member of the owning aggregate, written once.
+#define MEMBER(path)                \
+#path, [](auto& owner) -> auto& { \
+    return owner.path;              \
+  }
+
+std::vector<KeyOf<OptimizerOptions>> optimizer_schema() {
+  const auto key = [](auto... row) { return make_key<OptimizerOptions>(row...); };
+  return {
+      key(MEMBER(kind), "Update rule."),
+      key(MEMBER(lr), kPositive, "Learning rate: length of a step along the gradient."),
+      key(MEMBER(beta1), kBelowOne, "adam: share of the gradient's running mean that a step keeps."),
+      key(MEMBER(beta2), kBelowOne, "adam: share of the squared gradient's running mean that a step keeps."),
+      key(MEMBER(alpha), kBelowOne, "rmsprop: share of the squared gradient's running mean that a step keeps."),
+      key(MEMBER(momentum), kBelowOne, "rmsprop and sgd: share of the previous step that is added to the next."),
+      key(MEMBER(eps), kPositive,
+          "adam and rmsprop: added to the root of the mean square, so that nothing divides by 0."),
+  };
+}
+
+// The keys of a part of the config, under the part's name.
+template <class Part, class Member>
+void append(std::vector<Key>& keys, const std::string& section, Member member, const std::vector<KeyOf<Part>>& part) {
+  for (const KeyOf<Part>& key : part) {
+    keys.push_back({section + "." + key.name, key.type, key.allowed, key.help,
+                    [member, set = key.set](Config& config, const std::string& text) { set(member(config), text); },
+                    [member, get = key.get](const Config& config) { return get(member(config)); }});
+  }
+}
+
+Key penalties_key() {
+  const auto get = [](const Config& config) {
+    std::vector<std::string> items;
+    for (const PenaltyOptions& penalty : config.penalties) {
+      std::vector<std::string> pairs;
+      for (const auto& key : penalty_schema()) pairs.push_back(key.name + ": " + key.get(penalty));
+      items.push_back(fmt::format("{{{}}}", fmt::join(pairs, ", ")));
+    }
+    return fmt::format("[{}]", fmt::join(items, ", "));
+  };
+  return {
+      "penalties",
+      KeyType::list,
+      "a list of {kind, weight, every}",
+      "Terms added to the discriminator's loss; a list in an extending file or on the command line replaces it whole.",
+      nullptr,
+      get};
+}
+
+std::vector<Key> make_schema() {
+  const auto key = [](auto... row) { return make_key<Config>(row...); };
+  std::vector<Key> keys{
+      key(MEMBER(name), kName, "What the run is called; its folder is <number>-<name>-seed<seed>."),
+      key(MEMBER(seed), Integers{},
+          "All randomness derives from it: the same seed on the same device repeats the run exactly."),
+      key(MEMBER(device), kDevice, "Where to compute; auto takes CUDA device 0 where there is one, else the CPU."),
+      key(MEMBER(precision), "Number format of the networks' arithmetic."),
+      key(MEMBER(threads), Integers{0, 1024}, "CPU threads of one operation; 0 takes all cores."),
+      key(MEMBER(output), kPath, "Folder below which the run's own folder is made."),
+
+      key(MEMBER(data.kind),
+          "What to imitate: embedded digit images, points in the plane (ring, grid, swiss_roll) or a folder of "
+          "images."),
+      key(MEMBER(data.path), kAnyPath, "folder: the folder of images, relative to the working directory."),
+      key(MEMBER(data.size), Integers{0, 256}, "Height and width of the images in pixels; 0 takes the data's own."),
+      key(MEMBER(data.channels), Integers{0, 3}, "Colour channels, 1 (grey) or 3 (RGB); 0 takes the data's own."),
+      key(MEMBER(data.flip), "Mirror each image left to right with probability 1/2."),
+      key(MEMBER(data.on_error), "folder: at an unreadable image, stop with a list of them or skip and count them."),
+      key(MEMBER(data.count), Integers{1, 100'000'000}, "ring, grid, swiss_roll: points in the data set."),
+      key(MEMBER(data.modes), Integers{1, 10'000}, "ring and grid: Gaussians that the points are drawn from."),
+      key(MEMBER(data.std), kPositive,
+          "ring, grid, swiss_roll: standard deviation of the noise around a mode or the curve."),
+
+      key(MEMBER(generator.kind),
+          "Architecture: mlp (fully connected) or dcgan (transposed convolutions, images only)."),
+      key(MEMBER(generator.latent), kWidth, "Length of the normally distributed vector that one sample is made from."),
+      key(MEMBER(generator.channels), kWidth,
+          "mlp: units of a hidden layer; dcgan: channels of the layer nearest to the image."),
+      key(MEMBER(generator.depth), Integers{1, 32}, "mlp: hidden layers; a dcgan's depth follows from the image size."),
+      key(MEMBER(generator.norm), "Normalization of the hidden layers' outputs."),
+      key(MEMBER(generator.weight),
+          "Parametrization of the weights; spectral divides each by its largest singular value."),
+
+      key(MEMBER(discriminator.kind),
+          "Architecture: mlp (fully connected) or dcgan (strided convolutions, images only)."),
+      key(MEMBER(discriminator.channels), kWidth,
+          "mlp: units of a hidden layer; dcgan: channels of the layer nearest to the image."),
+      key(MEMBER(discriminator.depth), Integers{1, 32},
+          "mlp: hidden layers; a dcgan's depth follows from the image size."),
+      key(MEMBER(discriminator.norm), "Normalization of the hidden layers' outputs; batch excludes penalties."),
+      key(MEMBER(discriminator.weight),
+          "Parametrization of the weights; spectral divides each by its largest singular value."),
+
+      key(MEMBER(spectral.power_iterations), Integers{1, 1000},
+          "Power iterations per discriminator update, by which the singular value is tracked."),
+      key(MEMBER(spectral.warmup), Integers{0, 100'000}, "Power iterations when a layer is created."),
+      key(MEMBER(spectral.eps), kPositive, "Smallest length by which the iteration's vectors are divided."),
+
+      key(MEMBER(loss), "What the two networks minimize."),
+      penalties_key(),
+
+      key(MEMBER(constraint.kind),
+          "Applied to the discriminator's weights after each of its updates; clip cuts them to [-clip, clip]."),
+      key(MEMBER(constraint.clip), kPositive, "clip: largest absolute value of a weight."),
+  };
+
+  append(keys, MEMBER(optimizer.generator), optimizer_schema());
+  append(keys, MEMBER(optimizer.discriminator), optimizer_schema());
+
+  std::vector<Key> rest{
+      key(MEMBER(schedule.kind),
+          "Learning rates over time: constant, or linear from their value at step `start` down to 0 at the last step."),
+      key(MEMBER(schedule.start), kSteps,
+          "linear: the step (generator updates) from which the rates fall; less than train.steps."),
+
+      key(MEMBER(ema.decay), kBelowOne,
+          "Share that a step keeps of the generator's averaged copy, from which samples come; 0 keeps no copy."),
+      key(MEMBER(ema.warmup), "Average faster at first: step t uses the lesser of decay and (1 + t)/(10 + t)."),
+
+      key(MEMBER(train.steps), Integers{1, kBillion}, "Length of the run in steps; a step is one generator update."),
+      key(MEMBER(train.batch), Integers{2, 65536}, "Samples per update."),
+      key(MEMBER(train.critic_steps), Integers{1, 10'000}, "Discriminator updates before each generator update."),
+      key(MEMBER(train.boost.critic_steps), Integers{0, 10'000},
+          "Discriminator updates in a boosted step, as in the first WGAN code (100, 25, 500); 0 boosts none."),
+      key(MEMBER(train.boost.first), kSteps, "Steps at the start of the run that are boosted."),
+      key(MEMBER(train.boost.every), kSteps, "Boost each step whose number is a multiple of this; 0 means none."),
+
+      key(MEMBER(log.every), kSteps, "Steps between two lines of metrics; 0 means never."),
+      key(MEMBER(sample.every), kSteps, "Steps between two grids of samples; 0 means only at the end."),
+      key(MEMBER(sample.count), Integers{1, 1024}, "Images in a grid."),
+      key(MEMBER(checkpoint.every), kSteps, "Steps between two checkpoints; 0 means only at the end."),
+      key(MEMBER(checkpoint.keep), Integers{1, 1'000'000}, "Latest checkpoints that stay on disk."),
+      key(MEMBER(lipschitz.every), kSteps,
+          "Steps between two measurements of the discriminator's Lipschitz bounds; 0 means never."),
+  };
+  std::ranges::move(rest, std::back_inserter(keys));
+  return keys;
+}
+
+}  // namespace
+
+std::string_view type_name(KeyType type) {
+  switch (type) {
+    case KeyType::integer:
+      return "integer";
+    case KeyType::number:
+      return "number";
+    case KeyType::flag:
+      return "flag";
+    case KeyType::choice:
+      return "choice";
+    case KeyType::text:
+      return "text";
+    case KeyType::list:
+      return "list";
+  }
+  return "?";
+}
+
+const std::vector<Key>& schema() {
+  static const std::vector<Key> keys = make_schema();
+  return keys;
+}
+
+const std::vector<KeyOf<PenaltyOptions>>& penalty_schema() {
+  static const std::vector<KeyOf<PenaltyOptions>> keys = [] {
+    const auto key = [](auto... row) { return make_key<PenaltyOptions>(row...); };
+    return std::vector<KeyOf<PenaltyOptions>>{
+        key(MEMBER(kind),
+            "Which penalty; gp, gp_one_sided and zero_centred act between real and fake samples, dragan around real "
+            "ones, r1 on real and r2 on fake ones."),
+        key(MEMBER(weight), kNotNegative,
+            "Factor of the term in the loss; for r1 and r2 it is gamma, which the loss halves."),
+        key(MEMBER(every), Integers{1, kBillion}, "Discriminator updates from one application to the next."),
+    };
+  }();
+  return keys;
+}
+
+#undef MEMBER
+
+}  // namespace sgan

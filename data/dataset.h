@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <torch/types.h>
+
+namespace sgan {
+
+// The true modes of a planar mixture of equally likely, isotropic Gaussians.
+struct PlanarModes {
+  torch::Tensor centres;  // (K, 2) float64
+  double std = 0.0;
+};
+
+// All samples of a training set, in CPU memory.
+struct Dataset {
+  std::string description;           // one line for logs
+  torch::Tensor samples;             // images: uint8 (N, C, H, W), C = 1 grey or 3 RGB; points: float32 (N, 2)
+  std::vector<int64_t> labels;       // a class index per sample, or empty
+  std::vector<std::string> classes;  // names of the classes, or empty
+  std::optional<PlanarModes> modes;  // where they are known
+  int64_t skipped = 0;               // unreadable files left out
+
+  int64_t size() const { return samples.size(0); }
+  std::vector<int64_t> sample_shape() const { return samples.sizes().slice(1).vec(); }  // {C, H, W} or {2}
+  bool planar() const { return samples.dim() == 2; }
+};
+
+// Told now and then, on the caller's thread, how many of the files are loaded.
+using LoadProgress = std::function<void(int64_t done, int64_t total)>;
+
+// A batch as networks take it, float32 on `device`: images (N, C, H, W) as x / 127.5 - 1 in [-1, 1], points as they
+// are. indices: (N) int64; flip: (N) bool, the images to mirror left to right, or undefined for none. Both on the CPU.
+torch::Tensor deliver(const Dataset& dataset, const torch::Tensor& indices, const torch::Tensor& flip,
+                      torch::Device device);
+
+}  // namespace sgan

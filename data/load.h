@@ -1,0 +1,14 @@
+#pragma once
+
+#include <cstdint>
+
+#include "configs/options.h"
+#include "data/dataset.h"
+
+namespace sgan {
+
+// The training data that `options` describe. seed: of the toys' points, already derived; threads: for decoding, 0 for
+// one a core. Throws UserError if an option is set that the kind of data does not use, or if loading fails.
+Dataset load_dataset(const DataOptions& options, uint64_t seed, int64_t threads, const LoadProgress& progress = {});
+
+}  // namespace sgan

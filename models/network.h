@@ -1,0 +1,69 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "models/composition.h"
+
+namespace sgan {
+
+// The weights that every layer computes with during one update, made once and shared by real, fake and penalty.
+class EffectiveWeights {
+ public:
+  void set(const WeightedLayerImpl& layer, torch::Tensor weight) { of_.insert_or_assign(&layer, std::move(weight)); }
+  const torch::Tensor& of(const WeightedLayerImpl& layer) const { return of_.at(&layer); }
+
+ private:
+  std::unordered_map<const WeightedLayerImpl*, torch::Tensor> of_;
+};
+
+// A generator of random numbers for each parameter's name, so that what is drawn for one never depends on another.
+using GeneratorFor = std::function<at::Generator(std::string_view parameter)>;
+
+// How initial weights and biases are drawn: N(0, 0.02²) with zero biases (Radford et al. 2016), or U(±1/√fan_in) for
+// both, PyTorch's default.
+enum class Initialization { normal, fan_in };
+
+// A generator or a discriminator.
+class NetworkImpl : public torch::nn::Module {
+ public:
+  // generator: latents (N, latent) → samples (N, C, H, W) in [-1, 1] or points (N, 2); discriminator: samples → (N).
+  virtual torch::Tensor forward(const torch::Tensor& input, const EffectiveWeights& weights, Mode mode) = 0;
+  torch::Tensor forward(const torch::Tensor& input, Mode mode) { return forward(input, effective_weights(), mode); }
+
+  virtual Composition composition() const = 0;
+
+  // Asks every parametrization once, with graph. Moves nothing.
+  EffectiveWeights effective_weights() const;
+  // The same without graph, for the other network's step: nothing of this network is then differentiated.
+  EffectiveWeights frozen_weights() const;
+  // One update of the parametrizations' persistent state (power iterations).
+  void advance_parametrizations();
+
+  // Draws every initial value: weights and biases by `initial`, persistent vectors by `power`. Depends on the names
+  // and shapes of the layers alone, so two strategies with one seed start from equal weights.
+  void initialize(const GeneratorFor& initial, const GeneratorFor& power);
+
+  // The weighted layers with their names, in the order of registration.
+  const std::vector<std::pair<std::string, WeightedLayer>>& layers() const { return layers_; }
+  // True where a sample's output depends on the rest of its batch.
+  bool uses_batch_statistics() const;
+
+ protected:
+  explicit NetworkImpl(Initialization initialization) : initialization_(initialization) {}
+
+  WeightedLayer add_layer(const std::string& name, WeightedLayer layer);
+  ActivationNorm add_norm(const std::string& name, ActivationNorm norm);
+
+ private:
+  Initialization initialization_;
+  std::vector<std::pair<std::string, WeightedLayer>> layers_;
+  std::vector<ActivationNorm> norms_;
+};
+using Network = std::shared_ptr<NetworkImpl>;
+
+}  // namespace sgan

@@ -1,0 +1,23 @@
+#include "models/weighted_layer.h"
+
+namespace sgan {
+
+WeightedLayerImpl::WeightedLayerImpl(const OperatorGeometry& geometry, bool bias, WeightKind weight,
+                                     const SpectralOptions& spectral)
+    : geometry_(geometry), parametrization_(attach_weight(*this, weight, geometry, spectral)) {
+  if (bias) bias_ = register_parameter("bias", torch::zeros({geometry.out_channels}));
+}
+
+torch::Tensor WeightedLayerImpl::forward(const torch::Tensor& input, const torch::Tensor& weight) const {
+  switch (geometry_.kind) {
+    case OperatorKind::linear:
+      return torch::linear(input, weight, bias_);
+    case OperatorKind::conv:
+      return torch::conv2d(input, weight, bias_, geometry_.stride, geometry_.padding);
+    case OperatorKind::conv_transpose:
+      return torch::conv_transpose2d(input, weight, bias_, geometry_.stride, geometry_.padding);
+  }
+  TORCH_CHECK(false, "no forward pass for operator kind ", static_cast<int>(geometry_.kind));
+}
+
+}  // namespace sgan

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "normalization/weight_parametrization.h"
+
+namespace sgan {
+
+// A linear, convolution or transposed convolution layer that holds its weight parametrization as a module.
+// State: `bias` if there is one, and the parametrization's (`weight`, or `parametrizations.weight.…`).
+class WeightedLayerImpl : public torch::nn::Module {
+ public:
+  WeightedLayerImpl(const OperatorGeometry& geometry, bool bias, WeightKind weight, const SpectralOptions& spectral);
+
+  // input: (N, in) or (N, in, H, W); weight: what parametrization().effective() returned for this update.
+  torch::Tensor forward(const torch::Tensor& input, const torch::Tensor& weight) const;
+
+  const OperatorGeometry& geometry() const { return geometry_; }
+  WeightParametrizationImpl& parametrization() const { return *parametrization_; }
+  const torch::Tensor& bias() const { return bias_; }  // undefined without one
+
+ private:
+  OperatorGeometry geometry_;
+  WeightParametrization parametrization_;
+  torch::Tensor bias_;
+};
+TORCH_MODULE(WeightedLayer);
+
+}  // namespace sgan

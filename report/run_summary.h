@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace sgan {
+
+// What the report shows of one run folder. nullopt: not recorded; NaN: recorded, but not finite.
+struct RunSummary {
+  struct Grid {
+    int64_t step;
+    std::filesystem::path path;
+  };
+  // A key's dotted path and its value as text.
+  using Entries = std::vector<std::pair<std::string, std::string>>;
+
+  std::filesystem::path folder;
+  std::string name, strategy, seed, status;
+  int64_t steps = 0;  // of the last log point
+
+  Entries record;           // run.json, flattened
+  std::string config_text;  // config.yaml as it is
+  Entries config;           // config.yaml, flattened
+  std::vector<nlohmann::ordered_json> metrics;
+
+  std::optional<double> ms_per_step;               // median over the log points after the first, which has the warm-up
+  std::optional<double> slope_mean, slope_max;     // ‖∇ₓD‖ at the last probe
+  std::optional<double> sigma_max, sigma_product;  // of the last sigma_effective, over its layers
+  std::optional<std::filesystem::path> reals;      // samples/reals.png
+  std::vector<Grid> grids;                         // samples/step-*.png by step
+
+  // The value of a config key such as "data.kind", or "".
+  std::string_view config_value(std::string_view key) const;
+};
+
+// Reads a run folder, also one that is still running or failed. Errors: UserError that names the missing or unreadable
+// file. config.yaml is read as the program writes it, one key a line, so that runs of other versions can be read too.
+RunSummary read_run(const std::filesystem::path& folder);
+
+// One short name per run, all different: the strategy, with the seed or the run's name where that is needed.
+std::vector<std::string> run_labels(const std::vector<RunSummary>& runs);
+
+// The number at `key` ("a.b") of a log point: nullopt where it was not recorded, NaN where it is null.
+std::optional<double> metric(const nlohmann::ordered_json& point, std::string_view key);
+
+}  // namespace sgan

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sgan {
+
+struct Series {
+  std::string name;
+  std::vector<double> x, y;  // as many of each, x ascending; a y that is not finite is a gap
+  int style = 0;             // selects colour and dash pattern, the same in every chart
+};
+
+struct LineChart {
+  std::string title, x_label, y_label;  // labels with their units
+  bool log_y = false;                   // values that are not positive become gaps
+  std::vector<Series> series;
+  std::optional<std::pair<double, double>> y_range;  // default: what the data spans
+};
+
+// An <svg> element for use inside HTML, styled by chart_style(). It scales to the width of its container. Series are
+// told apart by colour (Okabe and Ito's palette, safe for colour-blind readers) and by dash pattern; one of more than
+// about 1,000 points is thinned, keeping each stretch's extremes. Text is escaped.
+std::string line_chart(const LineChart& chart);
+
+// The charts' CSS: light and dark colours and the dash patterns.
+std::string_view chart_style();
+
+}  // namespace sgan

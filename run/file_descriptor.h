@@ -1,0 +1,43 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+
+#include "configs/error.h"
+
+namespace sgan {
+
+// "cannot <action> <path>: <the system's reason>", and what to do next where that is known. `code` is an errno.
+UserError file_error(std::string_view action, const std::filesystem::path& path, int code);
+
+// An open file, closed with the object. Every failure is thrown as a file_error.
+class FileDescriptor {
+ public:
+  FileDescriptor() = default;
+  // Opens as open(2) does; child programs do not inherit it.
+  FileDescriptor(const std::filesystem::path& path, int flags, mode_t mode = 0666);
+  FileDescriptor(FileDescriptor&& other) noexcept;
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
+  ~FileDescriptor();
+
+  int get() const { return descriptor_; }
+  const std::filesystem::path& path() const { return path_; }
+
+  uint64_t size() const;
+  // Writes all bytes, with one write(2) where the system takes them at once.
+  void write(std::string_view bytes);
+  // Reads up to `count` bytes, fewer only at the file's end; returns how many.
+  uint64_t read(void* target, uint64_t count);
+  void truncate(uint64_t bytes);
+  // Returns when the content is on the disk.
+  void sync();
+
+ private:
+  int descriptor_ = -1;
+  std::filesystem::path path_;
+};
+
+}  // namespace sgan

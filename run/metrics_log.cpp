@@ -1,0 +1,63 @@
+#include "run/metrics_log.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "run/atomic_file.h"
+
+namespace sgan {
+
+using nlohmann::ordered_json;
+
+MetricsLog::MetricsLog(const std::filesystem::path& path, int64_t keep_lines)
+    : file_(path, O_WRONLY | O_CREAT | O_APPEND), lines_(keep_lines) {
+  const std::string text = read_file(path);
+  for (int64_t line = 0; line < keep_lines; ++line) {
+    const size_t end = text.find('\n', length_);
+    if (end == std::string::npos) {
+      throw UserError(
+          fmt::format("{} has {} lines, its checkpoint was written when it had {}: lines are missing. "
+                      "Restore the file, or start a new run.",
+                      path.string(), line, keep_lines));
+    }
+    length_ = end + 1;
+  }
+  if (text.size() > length_) file_.truncate(length_);
+}
+
+void MetricsLog::append(const ordered_json& values) {
+  const std::string line = values.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + '\n';
+  try {
+    file_.write(line);
+  } catch (const UserError&) {
+    // A disk that fills up may have taken a part of the line. The write's failure is the one worth reporting.
+    [[maybe_unused]] const int ignored = ::ftruncate(file_.get(), static_cast<off_t>(length_));
+    throw;
+  }
+  length_ += line.size();
+  ++lines_;
+}
+
+std::vector<ordered_json> read_metrics(const std::filesystem::path& path) {
+  const std::string text = read_file(path);
+  std::vector<ordered_json> lines;
+  size_t start = 0;
+  while (start < text.size()) {
+    const size_t end = std::min(text.find('\n', start), text.size());
+    const std::string_view line = std::string_view(text).substr(start, end - start);
+    ordered_json values = ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (values.is_object()) {
+      lines.push_back(std::move(values));
+    } else if (end < text.size()) {
+      throw UserError(fmt::format("{}:{} is not a JSON object. Delete the line, or restore the file.", path.string(),
+                                  lines.size() + 1));
+    }
+    start = end + 1;
+  }
+  return lines;
+}
+
+}  // namespace sgan

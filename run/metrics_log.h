@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "run/file_descriptor.h"
+
+namespace sgan {
+
+// The run's metrics.jsonl: one JSON object a line. Failures are UserErrors.
+class MetricsLog {
+ public:
+  // Keeps the first `keep_lines` lines of the file, which a resumed checkpoint recorded, and drops later ones; 0 for a
+  // new run. (Lines, not bytes: times have other lengths in every run, and equal runs write equal checkpoints.)
+  MetricsLog(const std::filesystem::path& path, int64_t keep_lines);
+
+  // Adds one line. Numbers that are not finite become null. After a failure the file ends where it did before.
+  void append(const nlohmann::ordered_json& values);
+  int64_t lines() const { return lines_; }
+  // Returns when all lines are on the disk; call it before a checkpoint records lines().
+  void sync() { file_.sync(); }
+
+ private:
+  FileDescriptor file_;
+  uint64_t length_ = 0;
+  int64_t lines_;
+};
+
+// All lines of a metrics file. A last line that a running or killed process left incomplete is skipped.
+std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& path);
+
+}  // namespace sgan

@@ -1,0 +1,244 @@
+#include "run/run_folder.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+#include "run/atomic_file.h"
+
+namespace sgan {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array kSubfolders = {"samples", "checkpoints"};
+constexpr std::string_view kLockName = "run.lock";
+constexpr std::string_view kStepPrefix = "step-";
+constexpr std::string_view kCheckpointSuffix = ".safetensors";
+constexpr std::string_view kSampleSuffix = ".png";
+
+std::string step_name(int64_t step, std::string_view suffix) {
+  return fmt::format("{}{:08}{}", kStepPrefix, step, suffix);
+}
+
+// The whole of `digits` as a number.
+std::optional<int64_t> parse_number(std::string_view digits) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.begin(), digits.end(), number);
+  if (error != std::errc() || end != digits.end()) return std::nullopt;
+  return number;
+}
+
+// The step in a name that step_name made; none in other names.
+std::optional<int64_t> step_of(std::string_view name, std::string_view suffix) {
+  if (!name.starts_with(kStepPrefix) || !name.ends_with(suffix)) return std::nullopt;
+  name.remove_prefix(kStepPrefix.size());
+  return parse_number(name.substr(0, name.size() - suffix.size()));
+}
+
+std::vector<fs::path> list(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> entries;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    entries.push_back(entry->path());
+  }
+  if (error && error != std::errc::no_such_file_or_directory) throw file_error("list", folder, error.value());
+  return entries;
+}
+
+std::vector<std::pair<int64_t, fs::path>> list_by_step(const fs::path& folder, std::string_view suffix) {
+  std::vector<std::pair<int64_t, fs::path>> found;
+  for (const fs::path& entry : list(folder)) {
+    if (const auto step = step_of(entry.filename().string(), suffix)) found.emplace_back(*step, entry);
+  }
+  std::ranges::sort(found);
+  return found;
+}
+
+void make_folders(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) throw file_error("make the folder", path, error.value());
+}
+
+// False where the path exists already. mkdir is atomic, so of several processes one gets true.
+bool claim_folder(const fs::path& path) {
+  if (::mkdir(path.c_str(), 0777) == 0) return true;
+  if (errno == EEXIST) return false;
+  throw file_error("make the folder", path, errno);
+}
+
+int64_t next_run_number(const fs::path& output) {
+  int64_t next = 0;
+  for (const fs::path& entry : list(output)) {
+    const std::string name = entry.filename().string();
+    if (const auto number = parse_number(name.substr(0, name.find('-')))) next = std::max(next, *number + 1);
+  }
+  return next;
+}
+
+}  // namespace
+
+RunFolder RunFolder::create(const fs::path& output, const std::string& name, int64_t seed) {
+  if (name.empty() || name.find('/') != name.npos) {
+    throw UserError(
+        fmt::format("name '{}' cannot be part of a folder's name: it must not be empty or hold a '/'", name),
+        UserError::Kind::usage);
+  }
+  make_folders(output);
+  for (int64_t number = next_run_number(output);; ++number) {
+    RunFolder run(output / fmt::format("{:05}-{}-seed{}", number, name, seed));
+    if (!claim_folder(run.path_)) continue;
+    try {
+      run.fill();
+    } catch (...) {
+      ::rmdir(run.path_.c_str());
+      throw;
+    }
+    return run;
+  }
+}
+
+void RunFolder::check_vacant(const fs::path& path) {
+  if (!fs::exists(path)) return;
+  const RunFolder run(path);
+  if (!fs::is_directory(path)) {
+    throw UserError(fmt::format("{} is a file. Give a new or empty folder with --out.", path.string()),
+                    UserError::Kind::usage);
+  }
+  if (!list(path).empty()) {
+    const bool is_run = fs::exists(run.config_path()) || fs::exists(run.status_path());
+    throw UserError(is_run ? fmt::format("{0} already holds a run. Continue it with `spectral-gan resume {0}`, or give "
+                                         "another folder with --out.",
+                                         path.string())
+                           : fmt::format("{} is not empty. Give a new or empty folder with --out.", path.string()),
+                    UserError::Kind::usage);
+  }
+}
+
+RunFolder RunFolder::create_at(const fs::path& given) {
+  const fs::path path = given.has_filename() ? given : given.parent_path();  // "runs/a/" means "runs/a"
+  if (path.has_parent_path()) make_folders(path.parent_path());
+  const bool made = claim_folder(path);
+  RunFolder run(path);
+  if (!made) check_vacant(path);
+  try {
+    run.fill();
+  } catch (...) {
+    if (made) ::rmdir(path.c_str());
+    throw;
+  }
+  return run;
+}
+
+RunFolder RunFolder::open_existing(const fs::path& path) {
+  RunFolder run(path);
+  if (!fs::is_directory(path)) {
+    throw UserError(
+        fmt::format("there is no run folder {}. `spectral-gan train` prints the folder of its run.", path.string()),
+        UserError::Kind::usage);
+  }
+  for (const fs::path& file : {run.config_path(), run.status_path()}) {
+    if (!fs::exists(file)) {
+      throw UserError(fmt::format("{} is not a run: it holds no {}. Give the folder that `spectral-gan train` printed.",
+                                  path.string(), file.filename().string()),
+                      UserError::Kind::usage);
+    }
+  }
+  return run;
+}
+
+RunFolder RunFolder::open_read_only(const fs::path& path) {
+  return open_existing(path);
+}
+
+RunFolder RunFolder::open(const fs::path& path) {
+  RunFolder run = open_existing(path);
+  run.lock();
+  run.make_subfolders();
+  remove_stale_temporaries(path);
+  for (const char* name : kSubfolders) remove_stale_temporaries(path / name);
+  return run;
+}
+
+void RunFolder::lock() {
+  const fs::path path = path_ / kLockName;
+  FileDescriptor file(path, O_RDWR | O_CREAT);
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) throw file_error("lock", path, errno);
+    const std::string owner = read_file(path);
+    throw UserError(fmt::format("another process (pid {}) is writing this run: {}. Wait until it ends, or stop it.",
+                                owner.empty() ? "unknown" : owner.substr(0, owner.find('\n')), path_.string()));
+  }
+  lock_ = std::move(file);
+  lock_.truncate(0);
+  lock_.write(fmt::format("{}\n", ::getpid()));
+}
+
+void RunFolder::make_subfolders() {
+  for (const char* name : kSubfolders) make_folders(path_ / name);
+}
+
+// Locks a new folder and gives it its parts; takes back what it did when that fails, for example on a full disk.
+void RunFolder::fill() {
+  try {
+    lock();
+    make_subfolders();
+  } catch (...) {
+    if (lock_.get() >= 0) {  // otherwise another process has it
+      for (const char* name : kSubfolders) ::rmdir((path_ / name).c_str());
+      ::unlink((path_ / kLockName).c_str());
+    }
+    throw;
+  }
+}
+
+fs::path RunFolder::sample_path(int64_t step) const {
+  return path_ / "samples" / step_name(step, kSampleSuffix);
+}
+
+fs::path RunFolder::checkpoint_path(int64_t step) const {
+  return path_ / "checkpoints" / step_name(step, kCheckpointSuffix);
+}
+
+std::vector<std::pair<int64_t, fs::path>> RunFolder::checkpoints() const {
+  return list_by_step(path_ / "checkpoints", kCheckpointSuffix);
+}
+
+std::vector<std::pair<int64_t, fs::path>> RunFolder::samples() const {
+  return list_by_step(path_ / "samples", kSampleSuffix);
+}
+
+void RunFolder::prune_checkpoints(int64_t keep_last) {
+  if (keep_last <= 0) return;
+  auto files = checkpoints();
+  files.resize(files.size() - std::min<size_t>(files.size(), static_cast<size_t>(keep_last)));
+  for (const auto& [step, file] : files) {
+    if (::unlink(file.c_str()) != 0 && errno != ENOENT) throw file_error("remove", file, errno);
+  }
+}
+
+nlohmann::ordered_json RunFolder::read_status() const {
+  auto status = nlohmann::ordered_json::parse(read_file(status_path()), nullptr, /*allow_exceptions=*/false);
+  if (!status.is_object()) {
+    throw UserError(fmt::format("{} is not a JSON object. Restore it from a copy.", status_path().string()));
+  }
+  return status;
+}
+
+void RunFolder::write_status(const nlohmann::ordered_json& status) {
+  write_file_atomically(status_path(),
+                        status.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+}
+
+}  // namespace sgan

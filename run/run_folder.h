@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "run/file_descriptor.h"
+
+namespace sgan {
+
+// The folder that holds all of a run: its config, status, metrics, samples and checkpoints under fixed names, which
+// scripts rely on. The process that trains the run locks it (flock on run.lock) for as long as the object lives.
+// Failures are UserErrors; a folder that could not be made completely is removed again.
+class RunFolder {
+ public:
+  // Makes <output>/00000-<name>-seed<seed> with the next number. Processes that do so at once get different folders.
+  static RunFolder create(const std::filesystem::path& output, const std::string& name, int64_t seed);
+  // Makes the run in `path`, which must be missing or empty.
+  static RunFolder create_at(const std::filesystem::path& path);
+  // Throws what create_at would throw for a folder in use, without making anything.
+  static void check_vacant(const std::filesystem::path& path);
+  // Opens a run to continue it: it must hold config.yaml and run.json, and no other process may be writing it.
+  static RunFolder open(const std::filesystem::path& path);
+  // Opens a run without locking it, also one that is being written.
+  static RunFolder open_read_only(const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path config_path() const { return path_ / "config.yaml"; }
+  std::filesystem::path status_path() const { return path_ / "run.json"; }
+  std::filesystem::path metrics_path() const { return path_ / "metrics.jsonl"; }
+  std::filesystem::path log_path() const { return path_ / "log.txt"; }
+  std::filesystem::path reals_path() const { return path_ / "samples" / "reals.png"; }
+  std::filesystem::path sample_path(int64_t step) const;      // samples/step-00001000.png
+  std::filesystem::path checkpoint_path(int64_t step) const;  // checkpoints/step-00001000.safetensors
+
+  // (step, file) of each checkpoint, the earliest first.
+  std::vector<std::pair<int64_t, std::filesystem::path>> checkpoints() const;
+  // (step, file) of each sample grid, the earliest first.
+  std::vector<std::pair<int64_t, std::filesystem::path>> samples() const;
+  // Deletes all checkpoints but the last `keep_last`; 0 keeps all.
+  void prune_checkpoints(int64_t keep_last);
+
+  // The content of run.json.
+  nlohmann::ordered_json read_status() const;
+  void write_status(const nlohmann::ordered_json& status);
+
+ private:
+  explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
+  void lock();
+  void make_subfolders();
+  void fill();
+  static RunFolder open_existing(const std::filesystem::path& path);
+
+  std::filesystem::path path_;
+  FileDescriptor lock_;
+};
+
+}  // namespace sgan

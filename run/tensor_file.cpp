@@ -1,0 +1,188 @@
+#include "run/tensor_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "configs/error.h"
+#include "run/atomic_file.h"
+#include "run/file_descriptor.h"
+#include "run/safetensors.h"
+#include "run/sha256.h"
+
+namespace sgan {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the format stores little-endian numbers");
+
+constexpr std::string_view kFormatVersion = "1";
+constexpr std::string_view kDigestKey = "\"sha256\":\"";  // a quote inside a JSON string is escaped: no text matches it
+constexpr size_t kDigestLength = 64;
+constexpr uint64_t kLengthBytes = 8;
+
+constexpr auto kDtypes = std::to_array<std::pair<std::string_view, torch::ScalarType>>({
+    {"F64", torch::kFloat64},
+    {"F32", torch::kFloat32},
+    {"F16", torch::kFloat16},
+    {"BF16", torch::kBFloat16},
+    {"I64", torch::kInt64},
+    {"I32", torch::kInt32},
+    {"I16", torch::kInt16},
+    {"I8", torch::kInt8},
+    {"U8", torch::kUInt8},
+    {"BOOL", torch::kBool},
+});
+
+std::string dtype_name(torch::ScalarType type) {
+  for (const auto& [name, value] : kDtypes) {
+    if (value == type) return std::string(name);
+  }
+  TORCH_CHECK(false, "safetensors cannot hold tensors of type ", type);
+}
+
+torch::ScalarType scalar_type(const TensorEntry& entry) {
+  for (const auto& [name, value] : kDtypes) {
+    if (name == entry.dtype) return value;
+  }
+  throw UserError(
+      fmt::format("tensor '{}' has the dtype {}, which this program does not read", entry.name, entry.dtype));
+}
+
+std::string_view bytes_of(const torch::Tensor& tensor) {
+  return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
+}
+
+UserError damaged(const std::string& why) {
+  return UserError(fmt::format("is damaged: {}. Use a copy or another checkpoint of the run.", why));
+}
+
+// Runs `read` and puts the file's name in front of what it complains about.
+template <class Read>
+auto naming(const std::filesystem::path& path, Read read) {
+  try {
+    return read();
+  } catch (const UserError& error) {
+    throw UserError(fmt::format("{} {}", path.string(), error.what()), error.kind());
+  }
+}
+
+struct RawHeader {
+  std::string text;
+  SafetensorsHeader parsed;
+};
+
+// Leaves the file at the first byte of the data.
+RawHeader read_header(FileDescriptor& file) {
+  const uint64_t size = file.size();
+  uint64_t length = 0;
+  if (file.read(&length, kLengthBytes) != kLengthBytes) throw damaged("it is too short for a safetensors file");
+  if (length > size - kLengthBytes) {
+    throw damaged(fmt::format("its header should have {} bytes, the whole file has {}", length, size));
+  }
+  if (length > kMaxHeaderBytes) throw damaged(fmt::format("its header claims {} bytes", length));
+  RawHeader header{std::string(length, '\0'), {}};
+  if (file.read(header.text.data(), length) != length) throw damaged("it is cut short");
+  try {
+    header.parsed = parse_safetensors_header(header.text, size - kLengthBytes - length);
+  } catch (const UserError& error) {
+    throw damaged(error.what());
+  }
+  return header;
+}
+
+// Takes the digest out of the header's text and leaves '0's in its place; empty for a file of another program.
+std::string take_digest(RawHeader& header) {
+  const auto& metadata = header.parsed.metadata;
+  if (!metadata.contains("sha256") && !metadata.contains("format_version")) return "";
+  const size_t key = header.text.find(kDigestKey);
+  const size_t start = key + kDigestKey.size();
+  if (key == std::string::npos || header.text.size() - start < kDigestLength) throw damaged("its checksum is missing");
+  std::string digest = header.text.substr(start, kDigestLength);
+  header.text.replace(start, kDigestLength, kDigestLength, '0');
+  return digest;
+}
+
+void check_version(const std::map<std::string, std::string>& metadata) {
+  const auto version = metadata.find("format_version");
+  if (version == metadata.end() || version->second == kFormatVersion) return;
+  throw UserError(fmt::format("has the format version {}, this program reads {}: use the version that wrote it",
+                              version->second, kFormatVersion));
+}
+
+torch::Tensor read_tensor(FileDescriptor& file, const TensorEntry& entry, Sha256& digest) {
+  const torch::ScalarType type = scalar_type(entry);
+  // A bool that is neither 0 nor 1 is undefined behaviour, so untrusted bytes become bools by comparison.
+  const torch::ScalarType stored = type == torch::kBool ? torch::kUInt8 : type;
+  torch::Tensor tensor = torch::empty(entry.shape, stored);
+  const uint64_t bytes = tensor.nbytes();
+  if (file.read(tensor.mutable_data_ptr(), bytes) != bytes) throw damaged("it is cut short");
+  digest.update(bytes_of(tensor));
+  return type == stored ? tensor : tensor.ne(0);
+}
+
+}  // namespace
+
+void save_tensors(const std::filesystem::path& path, const TensorFile& file) {
+  std::vector<std::pair<std::string, torch::Tensor>> tensors;
+  for (const auto& [name, tensor] : file.tensors) tensors.emplace_back(name, tensor.detach().cpu().contiguous());
+  // Wide elements first, so that each tensor lies aligned for programs that map the file into memory.
+  std::ranges::stable_sort(tensors, std::ranges::greater(), [](const auto& entry) { return entry.second.itemsize(); });
+
+  SafetensorsHeader header{{}, file.metadata};
+  header.metadata["format_version"] = kFormatVersion;
+  header.metadata["sha256"] = std::string(kDigestLength, '0');
+  uint64_t offset = 0;
+  for (const auto& [name, tensor] : tensors) {
+    const uint64_t end = offset + tensor.nbytes();
+    header.tensors.push_back({name, dtype_name(tensor.scalar_type()), tensor.sizes().vec(), offset, end});
+    offset = end;
+  }
+
+  std::string text = serialize_safetensors_header(header);
+  Sha256 digest;
+  digest.update(text);
+  for (const auto& [name, tensor] : tensors) digest.update(bytes_of(tensor));
+  text.replace(text.find(kDigestKey) + kDigestKey.size(), kDigestLength, digest.hex());
+
+  const uint64_t length = text.size();
+  AtomicFile output(path);
+  output.write({reinterpret_cast<const char*>(&length), kLengthBytes});
+  output.write(text);
+  for (const auto& [name, tensor] : tensors) output.write(bytes_of(tensor));
+  output.commit();
+}
+
+TensorFile load_tensors(const std::filesystem::path& path) {
+  FileDescriptor input(path, O_RDONLY);
+  return naming(path, [&input] {
+    RawHeader header = read_header(input);
+    const std::string expected = take_digest(header);
+    Sha256 digest;
+    digest.update(header.text);
+    TensorFile file{{}, header.parsed.metadata};
+    for (const TensorEntry& entry : header.parsed.tensors) file.tensors[entry.name] = read_tensor(input, entry, digest);
+    if (!expected.empty() && digest.hex() != expected) {
+      throw damaged("checksum mismatch, its bytes are not those that were written");
+    }
+    check_version(file.metadata);
+    return file;
+  });
+}
+
+std::map<std::string, std::string> load_metadata(const std::filesystem::path& path) {
+  FileDescriptor input(path, O_RDONLY);
+  return naming(path, [&input] {
+    const RawHeader header = read_header(input);
+    check_version(header.parsed.metadata);
+    return header.parsed.metadata;
+  });
+}
+
+}  // namespace sgan

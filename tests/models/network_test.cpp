@@ -1,0 +1,138 @@
+#include "models/network.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "tests/fixtures/fixture.h"
+#include "tests/models/seeded_network.h"
+
+namespace sgan {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+Network discriminator_of(NetworkKind kind, NormKind norm, WeightKind weight, uint64_t seed = 1) {
+  auto config = network_config(kind, norm, weight);
+  const auto network = make_discriminator(config, {1, 16, 16});
+  initialize(*network, seed);
+  return network;
+}
+
+// What a layer's weight is made from, under one name for every parametrization.
+std::map<std::string, torch::Tensor> trained_weights(const NetworkImpl& network) {
+  std::map<std::string, torch::Tensor> weights;
+  for (const auto& [name, layer] : network.layers()) {
+    const auto state = state_of(*layer);
+    const auto plain = state.find("weight");
+    weights[name] = plain != state.end() ? plain->second : state.at("parametrizations.weight.original");
+  }
+  return weights;
+}
+
+TEST(Network, InitialWeightsArePairedAcrossStrategies) {
+  for (const auto& [kind, name] : Names<NetworkKind>::table) {
+    SCOPED_TRACE(name);
+    const auto plain = discriminator_of(kind, NormKind::none, WeightKind::none);
+    const auto expected = trained_weights(*plain);
+    for (const auto& [norm, norm_name] : Names<NormKind>::table) {
+      for (const auto& [weight, weight_name] : Names<WeightKind>::table) {
+        EXPECT_TRUE(equal(trained_weights(*discriminator_of(kind, norm, weight)), expected))
+            << norm_name << " " << weight_name;
+      }
+    }
+    const auto spectral = discriminator_of(kind, NormKind::none, WeightKind::spectral);
+    for (size_t i = 0; i < plain->layers().size(); ++i) {
+      EXPECT_TRUE(torch::equal(plain->layers()[i].second->bias(), spectral->layers()[i].second->bias()));
+    }
+    EXPECT_FALSE(equal(trained_weights(*discriminator_of(kind, NormKind::none, WeightKind::none, 2)), expected));
+  }
+}
+
+TEST(Network, ParametersOfOneShapeDifferByName) {
+  auto config = network_config(NetworkKind::mlp, NormKind::none, WeightKind::spectral);
+  config.discriminator.depth = 3;
+  const auto network = make_discriminator(config, {2});
+  initialize(*network, 1);
+  const auto state = state_of(*network);
+  for (const std::string tensor : {"bias", "parametrizations.weight.original", "parametrizations.weight.0._u"}) {
+    EXPECT_FALSE(torch::equal(state.at("linear1." + tensor), state.at("linear2." + tensor))) << tensor;
+  }
+}
+
+TEST(Network, ConvolutionsStartFromNormalWeightsAndZeroBiases) {
+  Config config;
+  config.discriminator = {.kind = NetworkKind::dcgan, .channels = 32, .weight = WeightKind::none};
+  const auto network = make_discriminator(config, {3, 32, 32});
+  initialize(*network, 1);
+  const auto weight = trained_weights(*network).at("conv2");  // 131,072 values
+  const auto count = static_cast<double>(weight.numel());
+  EXPECT_NEAR(weight.mean().item<double>(), 0, 4 * 0.02 / std::sqrt(count));
+  EXPECT_NEAR(weight.std().item<double>(), 0.02, 4 * 0.02 / std::sqrt(2 * count));
+  EXPECT_NEAR((weight.abs() < 0.02).to(torch::kDouble).mean().item<double>(), 0.6827, 0.01);
+  for (const auto& [name, layer] : network->layers()) EXPECT_EQ(layer->bias().abs().max().item<double>(), 0) << name;
+}
+
+TEST(Network, LinearLayersStartUniformWithinTheirFanIn) {
+  Config config;
+  config.discriminator = {.kind = NetworkKind::mlp, .channels = 256, .depth = 2, .weight = WeightKind::none};
+  const auto network = make_discriminator(config, {2});
+  initialize(*network, 1);
+  const double bound = 1 / std::sqrt(256.0);
+  const auto weight = trained_weights(*network).at("linear1");
+  EXPECT_LE(weight.abs().max().item<double>(), bound);
+  EXPECT_NEAR(weight.std().item<double>(), bound / std::sqrt(3.0), 0.01 * bound);
+  const auto& bias = network->layers()[1].second->bias();
+  EXPECT_LE(bias.abs().max().item<double>(), bound);
+  EXPECT_GT(bias.abs().max().item<double>(), 0.9 * bound);
+}
+
+TEST(Network, FrozenWeightsEqualEffectiveOnesWithoutGraph) {
+  for (const auto& [weight, name] : Names<WeightKind>::table) {
+    SCOPED_TRACE(name);
+    const auto network = discriminator_of(NetworkKind::dcgan, NormKind::none, weight);
+    const auto effective = network->effective_weights();
+    const auto frozen = network->frozen_weights();
+    for (const auto& [layer_name, layer] : network->layers()) {
+      EXPECT_TRUE(torch::equal(frozen.of(*layer), effective.of(*layer))) << layer_name;
+      EXPECT_TRUE(effective.of(*layer).requires_grad());
+      EXPECT_FALSE(frozen.of(*layer).requires_grad());
+    }
+  }
+}
+
+TEST(Network, AdvanceReachesEveryLayer) {
+  auto config = network_config(NetworkKind::dcgan, NormKind::batch, WeightKind::spectral);
+  config.spectral.warmup = 0;  // or the last layer, with one output, would have arrived
+  const auto network = make_discriminator(config, {1, 16, 16});
+  initialize(*network, 1);
+  const auto before = copy_of(state_of(*network));
+  network->advance_parametrizations();
+  const auto after = state_of(*network);
+  for (const auto& [name, tensor] : before) {
+    const bool is_vector = name.ends_with("._u") || name.ends_with("._v");
+    if (is_vector && tensor.numel() == 1) continue;  // the u of one output is 1 or -1
+    EXPECT_EQ(torch::equal(after.at(name), tensor), !is_vector) << name;
+  }
+}
+
+TEST(Network, UsesBatchStatisticsWhereANormDoes) {
+  for (const auto& [norm, name] : Names<NormKind>::table) {
+    const auto module = make_activation_norm(norm, 4);
+    const bool expected = module != nullptr && module->uses_batch_statistics();
+    EXPECT_EQ(discriminator_of(NetworkKind::dcgan, norm, WeightKind::none)->uses_batch_statistics(), expected) << name;
+  }
+}
+
+TEST(Network, RefusesInputsOfAnotherSize) {
+  const auto network = discriminator_of(NetworkKind::dcgan, NormKind::none, WeightKind::none);
+  EXPECT_THAT(
+      [&] {
+        network->forward(torch::zeros({2, 1, 8, 8}), Mode::eval);
+      },
+      ThrowsMessage<c10::Error>(HasSubstr("takes 256 numbers a sample, got a batch of shape [2, 1, 8, 8]")));
+}
+
+}  // namespace
+}  // namespace sgan

@@ -1,0 +1,262 @@
+#include "normalization/spectral_norm.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "models/weighted_layer.h"
+#include "normalization/reshape.h"
+#include "run/random_streams.h"
+#include "tests/fixtures/fixture.h"
+
+namespace sgan {
+namespace {
+
+using testing::UnorderedElementsAre;
+using torch::autograd::grad;
+
+at::Generator seeded(uint64_t seed) {
+  return make_generator(seed, torch::kCPU);
+}
+
+torch::Tensor normal(const std::vector<int64_t>& shape, uint64_t seed) {
+  return torch::randn(shape, seeded(seed), torch::kDouble);
+}
+
+// A weight with spectral norm in float64, with its tensors at hand.
+struct Subject {
+  explicit Subject(const torch::Tensor& weight, int64_t output_dim = 0, const SpectralOptions& options = {})
+      : norm(weight.sizes().vec(), output_dim, options) {
+    norm->to(torch::kDouble);
+    norm->initialize(weight, seeded(99));
+    auto state = state_of(*norm);
+    original = state.at("original");
+    u = state.at("0._u");
+    v = state.at("0._v");
+  }
+  torch::Tensor exact_sigma() const { return torch::linalg_svdvals(norm->reshaped())[0]; }
+
+  SpectralNorm norm;
+  torch::Tensor original;
+  torch::Tensor u;
+  torch::Tensor v;
+};
+
+struct Layer {
+  std::string name;
+  OperatorGeometry geometry;
+};
+
+const std::vector<Layer>& layers() {
+  static const std::vector<Layer> kLayers{
+      {"linear", {OperatorKind::linear, 5, 7}},
+      {"vector", {OperatorKind::linear, 9, 1}},
+      {"conv", {OperatorKind::conv, 4, 6, 3, 1, 0, 5}},
+      {"conv_strided", {OperatorKind::conv, 3, 8, 4, 2, 1, 6}},
+      {"conv_transpose", {OperatorKind::conv_transpose, 5, 4, 4, 2, 1, 3}},
+  };
+  return kLayers;
+}
+
+class SpectralNormParity : public testing::TestWithParam<std::tuple<Layer, std::string>> {};
+
+TEST_P(SpectralNormParity, MatchesPyTorch) {
+  const auto& [layer_case, dtype] = GetParam();
+  const bool is_single = dtype == "f32";
+  const double tolerance = is_single ? 1e-6 : 1e-13;
+  const std::string prefix = layer_case.name + "." + dtype + ".";
+  const auto stored = load_fixture("spectral_norm");
+  const auto expected = [&](const std::string& name) { return stored.at(prefix + name); };
+
+  WeightedLayer layer(layer_case.geometry, /*bias=*/true, WeightKind::spectral, SpectralOptions{});
+  layer->to(is_single ? torch::kFloat : torch::kDouble);
+  load_state(*layer,
+             {{"parametrizations.weight.original", expected("weight")},
+              {"parametrizations.weight.0._u", expected("u0")},
+              {"parametrizations.weight.0._v", expected("v0")},
+              {"bias", expected("bias")}},
+             "");
+  const auto state = state_of(*layer);
+  const auto weight = state.at("parametrizations.weight.original");
+  auto& parametrization = layer->parametrization();
+  EXPECT_TRUE(
+      close(layer->forward(expected("input"), parametrization.effective()), expected("eval_output"), tolerance));
+
+  parametrization.advance();
+  EXPECT_TRUE(close(state.at("parametrizations.weight.0._u"), expected("u1"), tolerance));
+  EXPECT_TRUE(close(state.at("parametrizations.weight.0._v"), expected("v1"), tolerance));
+  const auto normalized = parametrization.effective();
+  EXPECT_TRUE(close(normalized, expected("normalized"), tolerance));
+
+  const auto input = expected("input").requires_grad_(true);
+  const auto output = layer->forward(input, normalized);
+  EXPECT_TRUE(close(output, expected("output"), tolerance));
+  const auto gradients = grad({output}, {weight, input}, {expected("cotangent")}, /*retain_graph=*/true);
+  EXPECT_TRUE(close(gradients[0], expected("grad_weight"), 10 * tolerance));
+  EXPECT_TRUE(close(gradients[1], expected("grad_input"), tolerance));
+
+  const auto slope = grad({output.pow(3).sum()}, {input}, {}, /*retain_graph=*/true, /*create_graph=*/true)[0];
+  const auto penalty = slope.flatten(1).square().sum(1).mean();
+  EXPECT_TRUE(close(penalty, expected("penalty"), 10 * tolerance));
+  EXPECT_TRUE(close(grad({penalty}, {weight})[0], expected("double_grad_weight"), 10 * tolerance));
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, SpectralNormParity,
+                         testing::Combine(testing::ValuesIn(layers()), testing::Values("f32", "f64")),
+                         [](const auto& test) { return std::get<0>(test.param).name + "_" + std::get<1>(test.param); });
+
+TEST(SpectralNorm, HasPyTorchsStateNames) {
+  WeightedLayer layer(layers()[2].geometry, /*bias=*/true, WeightKind::spectral, SpectralOptions{});
+  EXPECT_THAT(layer->named_parameters().keys(), UnorderedElementsAre("bias", "parametrizations.weight.original"));
+  EXPECT_THAT(layer->named_buffers().keys(),
+              UnorderedElementsAre("parametrizations.weight.0._u", "parametrizations.weight.0._v"));
+  WeightedLayer plain(layers()[2].geometry, /*bias=*/false, WeightKind::none, SpectralOptions{});
+  EXPECT_THAT(plain->named_parameters().keys(), UnorderedElementsAre("weight"));
+  EXPECT_THAT(plain->named_buffers().keys(), UnorderedElementsAre());
+  EXPECT_FALSE(plain->parametrization().sigma().defined());
+}
+
+TEST(SpectralNorm, SigmaMatchesSvd) {
+  struct Shape {
+    std::vector<int64_t> sizes;
+    int64_t output_dim;
+  };
+  for (const auto& [sizes, output_dim] : {Shape{{64, 32}, 0}, Shape{{8, 100}, 0}, Shape{{1, 50}, 0}, Shape{{50, 1}, 0},
+                                          Shape{{16, 8, 3, 3}, 0}, Shape{{12, 6, 4, 4}, 1}}) {
+    Subject subject(normal(sizes, 7), output_dim, {.warmup = 0});
+    for (int i = 0; i < 200; ++i) subject.norm->advance();
+    const auto exact = subject.exact_sigma().item<double>();
+    const auto estimate = subject.norm->sigma().item<double>();
+    EXPECT_NEAR(estimate, exact, 0.01 * exact) << sizes;
+    EXPECT_LE(estimate, exact * (1 + 1e-12)) << sizes;
+    const auto normalized = reshape_to_matrix(subject.norm->effective(), output_dim);
+    EXPECT_NEAR(torch::linalg_svdvals(normalized)[0].item<double>(), 1, 0.01) << sizes;
+  }
+}
+
+TEST(SpectralNorm, EffectiveMovesNothing) {
+  Subject subject(normal({6, 4, 3, 3}, 3));
+  const auto before = copy_of(state_of(*subject.norm));
+  const auto first = subject.norm->effective();
+  const auto sigma = subject.norm->sigma();
+  for (int i = 0; i < 5; ++i) {
+    const auto again = subject.norm->effective();
+    EXPECT_TRUE(torch::equal(again, first));
+    EXPECT_TRUE(torch::equal(subject.norm->sigma(), sigma));
+    grad({again.sum()}, {subject.original});
+  }
+  EXPECT_TRUE(equal(state_of(*subject.norm), before));
+}
+
+TEST(SpectralNorm, RealPlusFakeBackwardEqualsAnalyticGradient) {
+  for (const auto& [name, geometry] : layers()) {
+    SCOPED_TRACE(name);
+    WeightedLayer layer(geometry, /*bias=*/false, WeightKind::spectral, SpectralOptions{});
+    layer->to(torch::kDouble);
+    layer->parametrization().initialize(normal(geometry.weight_shape(), 1), seeded(2));
+    const auto state = state_of(*layer);
+    const auto u = state.at("parametrizations.weight.0._u");
+    const auto v = state.at("parametrizations.weight.0._v");
+    std::vector<int64_t> input{3, geometry.in_channels};
+    if (geometry.kind != OperatorKind::linear) input.insert(input.end(), 2, geometry.in_size);
+
+    const auto normalized = layer->parametrization().effective();
+    const auto real = layer->forward(normal(input, 4), normalized);
+    const auto fake = layer->forward(normal(input, 5), normalized);
+    const auto loss = (real.sin() - fake.cos()).sum();
+    const auto gradients = grad({loss}, {state.at("parametrizations.weight.original"), normalized});
+
+    // (G − ⟨G, W̄⟩ u vᵀ) / σ in the reshaped weight.
+    const auto dim = geometry.output_dim();
+    const auto g = reshape_to_matrix(gradients[1], dim);
+    const auto inner = (g * reshape_to_matrix(normalized, dim)).sum();
+    const auto analytic = (g - inner * torch::outer(u, v)) / layer->parametrization().sigma();
+    EXPECT_TRUE(close(reshape_to_matrix(gradients[0], dim), analytic, 1e-13));
+  }
+}
+
+TEST(SpectralNorm, PowerStepsPerAdvanceAsConfigured) {
+  const auto weight = normal({9, 11}, 5);
+  for (const int64_t steps : {1, 2, 5}) {
+    Subject several(weight, 0, {.power_iterations = steps});
+    Subject single(weight, 0, {.power_iterations = 1});
+    several.norm->advance();
+    for (int64_t i = 0; i < steps; ++i) single.norm->advance();
+    EXPECT_TRUE(equal(state_of(*several.norm), state_of(*single.norm))) << steps;
+  }
+  Subject warm(weight, 0, {.warmup = 4});
+  Subject cold(weight, 0, {.warmup = 0});
+  EXPECT_FALSE(torch::equal(warm.u, cold.u));
+  for (int i = 0; i < 4; ++i) cold.norm->advance();
+  EXPECT_TRUE(equal(state_of(*warm.norm), state_of(*cold.norm)));
+}
+
+TEST(SpectralNorm, VectorsPersist) {
+  Subject subject(normal({5, 4, 4, 4}, 6), /*output_dim=*/1, {.power_iterations = 2, .warmup = 0});
+  auto u = subject.u.clone();
+  auto v = subject.v.clone();
+  EXPECT_NEAR(u.norm().item<double>(), 1, 1e-14);
+  EXPECT_NEAR(v.norm().item<double>(), 1, 1e-14);
+  for (int advance = 0; advance < 3; ++advance) {
+    // The weight moves as in training; u and v go on from where they were.
+    {
+      torch::NoGradGuard no_grad;
+      subject.original.mul_(0.7).add_(normal({5, 4, 4, 4}, 10 + advance), 0.1);
+    }
+    subject.norm->advance();
+    const auto matrix = subject.original.detach().transpose(0, 1).reshape({4, 80});
+    for (int step = 0; step < 2; ++step) {
+      u = torch::mv(matrix, v) / torch::mv(matrix, v).norm();
+      v = torch::mv(matrix.t(), u) / torch::mv(matrix.t(), u).norm();
+    }
+    EXPECT_TRUE(close(subject.u, u, 1e-14));
+    EXPECT_TRUE(close(subject.v, v, 1e-14));
+    EXPECT_TRUE(close(subject.norm->sigma(), torch::dot(u, torch::mv(matrix, v)), 1e-14));
+  }
+}
+
+TEST(SpectralNorm, ZeroWeightGivesZerosAndFiniteGradients) {
+  // Also a weight too small to be told from zero: dividing by eps instead of its length would shrink u and v.
+  for (const double scale : {0.0, 1e-14}) {
+    SCOPED_TRACE(scale);
+    const auto weight = scale * normal({6, 8}, 1);
+    Subject subject(weight);
+    for (int i = 0; i < 20; ++i) subject.norm->advance();
+    EXPECT_NEAR(subject.u.norm().item<double>(), 1, 1e-12);
+    EXPECT_NEAR(subject.v.norm().item<double>(), 1, 1e-12);
+    const auto effective = subject.norm->effective();
+    EXPECT_TRUE(torch::equal(effective, weight));
+    EXPECT_TRUE(close(subject.norm->sigma(), torch::zeros({}), 1e-12));
+    const auto cotangent = normal({6, 8}, 2);
+    EXPECT_TRUE(torch::equal(grad({effective}, {subject.original}, {cotangent})[0], cotangent));
+
+    {
+      torch::NoGradGuard no_grad;
+      subject.original.copy_(normal({6, 8}, 3));
+    }
+    for (int i = 0; i < 100; ++i) subject.norm->advance();
+    const auto exact = subject.exact_sigma().item<double>();
+    EXPECT_NEAR(subject.norm->sigma().item<double>(), exact, 0.01 * exact);
+  }
+}
+
+TEST(SpectralNorm, TwoForwardsBeforeOneBackward) {
+  Subject subject(normal({6, 8}, 1), 0, {.warmup = 1});
+  const auto cotangent = normal({6, 8}, 2);
+  const auto alone = grad({subject.norm->effective()}, {subject.original}, {cotangent})[0];
+  const auto first = subject.norm->effective();
+  subject.norm->advance();
+  const auto second = subject.norm->effective();
+  EXPECT_FALSE(torch::equal(first, second));
+  const auto second_alone = grad({subject.norm->effective()}, {subject.original}, {cotangent})[0];
+  const auto both = grad({first + second}, {subject.original}, {cotangent})[0];
+  EXPECT_TRUE(close(both, alone + second_alone, 1e-14));
+}
+
+}  // namespace
+}  // namespace sgan

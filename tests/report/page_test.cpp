@@ -1,0 +1,123 @@
+#include "report/page.h"
+
+#include <regex>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "configs/error.h"
+#include "report/run_summary.h"
+#include "tests/report/run_fixture.h"
+
+namespace sgan {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+size_t count(const std::string& text, const std::string& part) {
+  size_t found = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+class ReportPage : public RunFixture {
+ protected:
+  RunSummary run_with_metrics(const std::string& folder, const std::string& strategy, int seed = 0) const {
+    make_run(folder, strategy, seed);
+    std::string lines;
+    for (int step = 100; step <= 400; step += 100) {
+      lines += fmt::format(R"({{"step":{},"loss_d":1,"loss_g":null,"critic_real":1,"critic_fake":-1,"ms_per_step":5,)"
+                           R"("critic_slope":{{"mean":1,"max":2}},"sigma_effective":{{"layer<0>":1.5}}}})"
+                           "\n",
+                           step);
+    }
+    write(folder + "/metrics.jsonl", lines);
+    return read_run(root / folder);
+  }
+};
+
+TEST_F(ReportPage, IsSelfContained) {
+  write("a/samples/reals.png", "A");
+  write("a/samples/step-00000100.png", "AB");
+  write("a/samples/step-00000400.png", "ABC");
+  const std::string page = report_page({run_with_metrics("a", "gp"), run_with_metrics("b", "none")});
+  EXPECT_TRUE(page.starts_with("<!DOCTYPE html>"));
+  EXPECT_THAT(page, HasSubstr("default-src 'none'"));
+  // Whatever could load something is a data URI.
+  const std::regex reference(R"re(\b(src|href|srcset|action)="([^"]*)"|url\(|@import)re");
+  for (std::sregex_iterator match(page.begin(), page.end(), reference), end; match != end; ++match) {
+    EXPECT_TRUE((*match)[2].str().starts_with("data:")) << match->str().substr(0, 60);
+  }
+  for (const char* image : {"base64,QQ==\"", "base64,QUI=\"", "base64,QUJD\""}) EXPECT_EQ(count(page, image), 1u);
+  EXPECT_THAT(page, AllOf(HasSubstr("2 runs: data digits"), HasSubstr("batch 64, seed 0"),
+                          HasSubstr("All runs saw the same batches in the same order.")));
+}
+
+TEST_F(ReportPage, EscapesWhatUsersName) {
+  const std::string name = "</script><script>alert('1')</script>\"";
+  RunSummary run = run_with_metrics("a", name);
+  run.name = run.status = name;
+  run.folder /= name;
+  run.record.emplace_back(name, name);
+  run.config_text += "# " + name;
+  RunSummary other = run;
+  other.seed = name;
+  other.record.clear();
+  for (const std::string& page : {report_page({run}), report_page({run, other})}) {
+    EXPECT_THAT(page, AllOf(Not(HasSubstr("alert('1')")), Not(HasSubstr("layer<0>")), HasSubstr("layer&lt;0&gt;")));
+    EXPECT_EQ(count(page, "<script"), count(page, "</script"));
+    EXPECT_EQ(count(page, "<script"), 0u);  // no samples: nothing to slide through
+  }
+}
+
+TEST_F(ReportPage, SlidesThroughTheStepsOfAllRuns) {
+  write("a/samples/step-00000100.png", "a1");
+  write("a/samples/step-00000200.png", "a2");
+  write("b/samples/step-00000150.png", "b1");
+  const std::string page = report_page({run_with_metrics("a", "gp"), run_with_metrics("b", "none")});
+  EXPECT_THAT(page, HasSubstr("data-steps=\"100 150 200\""));
+  EXPECT_THAT(page, HasSubstr("data-step=\"100\" hidden"));
+  EXPECT_THAT(page, HasSubstr("data-step=\"200\" src"));
+  EXPECT_EQ(count(page, "data-step=\"150\" src"), 1u);
+  EXPECT_EQ(count(page, "no samples"), 2u);  // a hidden placeholder in each figure
+}
+
+TEST_F(ReportPage, EmbedsAnEvenSelectionOfManySteps) {
+  for (int step = 1; step <= 100; ++step) write(fmt::format("a/samples/step-{:08d}.png", step), "png");
+  const std::string page = report_page({run_with_metrics("a", "gp")});
+  EXPECT_EQ(count(page, "data:image/png"), 16u);
+  EXPECT_THAT(page, HasSubstr("data-steps=\"1 7 14 20 27 34 40 47 53 60 67 73 80 86 93 100\""));
+}
+
+TEST_F(ReportPage, ShowsARunWithoutMetricsAndSamples) {
+  make_run("a", "clip");
+  const std::string page = report_page({read_run(root / "a")});
+  EXPECT_THAT(page, AllOf(HasSubstr("<title>Run a (clip)</title>"), HasSubstr("no samples"), HasSubstr("Not recorded."),
+                          HasSubstr("finished, step 0")));
+  EXPECT_THAT(page, Not(AnyOf(HasSubstr("<svg"), HasSubstr("vs none"), HasSubstr("same batches"))));
+}
+
+TEST_F(ReportPage, SaysWhetherTheRunsSawTheSameBatches) {
+  RunSummary a = run_with_metrics("a", "gp"), b = run_with_metrics("b", "none", 1);
+  EXPECT_THAT(report_page({a, b}), HasSubstr("Runs with the same seed saw the same batches in the same order."));
+  for (auto& [key, value] : b.config) {
+    if (key == "train.batch") value = "32";
+  }
+  EXPECT_THAT(report_page({a, b}), AllOf(HasSubstr("batch 64 / 32"), HasSubstr("did not see the same batches")));
+}
+
+TEST_F(ReportPage, ListsWhatRunsShareOnce) {
+  const std::string page = report_page({run_with_metrics("a", "gp"), run_with_metrics("b", "none")});
+  EXPECT_EQ(count(page, "<td>2.11.0</td>"), 1u);
+  EXPECT_EQ(count(page, "<th scope=\"row\">strategy</th>"), 2u);
+  EXPECT_EQ(count(page, "Resolved config"), 2u);
+}
+
+TEST(ReportPageErrors, NeedsARun) {
+  EXPECT_THROW(report_page({}), UserError);
+}
+
+}  // namespace
+}  // namespace sgan

@@ -1,0 +1,175 @@
+#include "training/checkpoint.h"
+
+#include <gmock/gmock.h>
+#include <torch/utils.h>
+
+#include <fstream>
+#include <iterator>
+#include <limits>
+
+#include "configs/error.h"
+#include "run/tensor_file.h"
+#include "tests/fixtures/fixture.h"
+#include "tests/run/temporary_folder.h"
+#include "tests/training/small_run.h"
+
+namespace sgan {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+// Every kind of tensor that a checkpoint can hold: running statistics, u and v, averages, optimizer slots.
+Config rich_config() {
+  auto config = digits_config();
+  config.generator.weight = config.discriminator.weight = WeightKind::spectral;
+  config.optimizer.discriminator = {.kind = OptimizerKind::rmsprop, .lr = 1e-3, .momentum = 0.5};
+  config.train.steps = 2;
+  return config;
+}
+
+std::string bytes_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(Checkpoint, SavesAndLoadsEveryTensor) {
+  const TemporaryFolder folder;
+  auto config = rich_config();
+  const auto saved = trained_state(config);
+  save_checkpoint(folder / "a.safetensors", saved, 17, "seed: 0\nname: \"ü\"\n");
+
+  config.seed = 3;
+  auto loaded = fresh_state(config);
+  EXPECT_FALSE(equal(tensors_of(loaded), tensors_of(saved)));
+  load_checkpoint(folder / "a.safetensors", loaded);
+  EXPECT_TRUE(equal(tensors_of(loaded), tensors_of(saved)));
+  EXPECT_EQ(loaded.step, 2);
+  EXPECT_EQ(loaded.discriminator_updates, 4);
+
+  const auto record = read_checkpoint_record(folder / "a.safetensors");
+  EXPECT_EQ(record.step, 2);
+  EXPECT_EQ(record.discriminator_updates, 4);
+  EXPECT_EQ(record.metrics_lines, 17);
+  EXPECT_EQ(record.sample_shape, (std::vector<int64_t>{1, 8, 8}));
+  EXPECT_EQ(record.config, "seed: 0\nname: \"ü\"\n");
+  EXPECT_TRUE(has_averaged_weights(folder / "a.safetensors"));
+
+  // Under the names that other programs know.
+  const auto stored = load_tensors(folder / "a.safetensors").tensors;
+  EXPECT_TRUE(stored.contains("discriminator.conv0.parametrizations.weight.0._u"));
+  EXPECT_TRUE(stored.contains("optimizer.generator.deconv0.parametrizations.weight.original.exp_avg"));
+  EXPECT_TRUE(equal(stored, tensors_of(saved)));
+}
+
+TEST(Checkpoint, OneStateGivesTheSameBytes) {
+  const TemporaryFolder folder;
+  const auto config = rich_config();
+  save_checkpoint(folder / "a", trained_state(config), 1, "config");
+  save_checkpoint(folder / "b", trained_state(config), 1, "config");
+  EXPECT_EQ(bytes_of(folder / "a"), bytes_of(folder / "b"));
+  save_checkpoint(folder / "c", trained_state(config), 2, "config");
+  EXPECT_NE(bytes_of(folder / "a"), bytes_of(folder / "c"));
+}
+
+TEST(Checkpoint, ListsTensorsThatDoNotFitAndChangesNothing) {
+  const TemporaryFolder folder;
+  const auto path = folder / "a.safetensors";
+  auto config = rich_config();
+  save_checkpoint(path, trained_state(config), 0, "config");
+  auto file = load_tensors(path);
+  // What save_tensors adds itself.
+  file.metadata.erase("format_version");
+  file.metadata.erase("sha256");
+
+  auto state = fresh_state(config);
+  const auto before = copy_of(tensors_of(state));
+  const auto expect_refusal = [&](const TensorFile& edited, const std::string& problem) {
+    save_tensors(folder / "edited", edited);
+    EXPECT_THAT([&] { load_checkpoint(folder / "edited", state); },
+                ThrowsMessage<UserError>(AllOf(HasSubstr((folder / "edited").string()), HasSubstr(problem),
+                                               HasSubstr("1 tensor(s) do not fit"), HasSubstr("Use the config.yaml"))));
+    EXPECT_TRUE(equal(tensors_of(state), before)) << problem;
+    EXPECT_EQ(state.step, 0);
+    EXPECT_EQ(state.discriminator_updates, 0);
+  };
+  auto missing = file;
+  missing.tensors.erase("generator_ema.norm0.running_var");
+  expect_refusal(missing, "generator_ema.norm0.running_var is missing");
+  auto unknown = file;
+  unknown.tensors["generator.extra"] = torch::zeros({2});
+  expect_refusal(unknown, "generator.extra is unknown");
+  auto shape = file;
+  shape.tensors["discriminator.conv1.bias"] = torch::zeros({2, 3});
+  expect_refusal(shape, "discriminator.conv1.bias has shape (2, 3), the config makes (1)");
+
+  config.generator.channels = 5;  // another network altogether: the list is cut short
+  auto other = fresh_state(config);
+  EXPECT_THAT([&] { load_checkpoint(path, other); }, ThrowsMessage<UserError>(HasSubstr("; …. Use the config.yaml")));
+}
+
+TEST(Checkpoint, RefusesNaNAndWritesNothing) {
+  const TemporaryFolder folder;
+  const auto config = rich_config();
+  for (const std::string name : {"generator.norm0.running_mean", "optimizer.discriminator.conv0.bias.square_avg"}) {
+    for (const double value : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+      const auto state = trained_state(config);
+      tensors_of(state).at(name)[0] = value;
+      EXPECT_THAT([&] { save_checkpoint(folder / "a", state, 0, "config"); },
+                  ThrowsMessage<UserError>(HasSubstr(name + " holds NaN or infinity at step 2")));
+      EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+    }
+  }
+}
+
+TEST(Checkpoint, RecordRefusesOtherFiles) {
+  const TemporaryFolder folder;
+  const auto path = folder / "a";
+  TensorFile file{{{"x", torch::zeros({1})}}, {{"format", "pt"}, {"config", ""}}};
+  save_tensors(path, file);
+  EXPECT_THAT([&] { read_checkpoint_record(path); },
+              ThrowsMessage<UserError>(HasSubstr("no checkpoint of spectral-gan")));
+  file.metadata = {{"format", "spectral-gan checkpoint"}, {"config", ""},         {"step", "2"},
+                   {"discriminator_updates", "4"},        {"metrics_lines", "1"}, {"sample_shape", "1 8 8"}};
+  save_tensors(path, file);
+  EXPECT_EQ(read_checkpoint_record(path).step, 2);
+  for (const std::string key : {"step", "discriminator_updates", "metrics_lines"}) {
+    for (const std::string value : {"", "two", "99999999999999999999"}) {
+      auto damaged = file;
+      damaged.metadata[key] = value;
+      save_tensors(path, damaged);
+      EXPECT_THAT([&] { read_checkpoint_record(path); },
+                  ThrowsMessage<UserError>(HasSubstr("no whole number '" + key + "'")));
+    }
+  }
+  for (const std::string shape : {"", "1 8", "0 8 8", "3 99999 8", "1 8 8 8", "eight"}) {
+    auto damaged = file;
+    damaged.metadata["sample_shape"] = shape;
+    save_tensors(path, damaged);
+    EXPECT_THAT([&] { read_checkpoint_record(path); }, ThrowsMessage<UserError>(HasSubstr("no sample_shape"))) << shape;
+  }
+}
+
+TEST(Checkpoint, LoadsTheGeneratorAlone) {
+  const TemporaryFolder folder;
+  auto config = rich_config();
+  const auto saved = trained_state(config);
+  save_checkpoint(folder / "a", saved, 0, "config");
+  const auto loaded = make_generator(config, {1, 8, 8});
+  load_generator(folder / "a", *loaded, /*averaged=*/true);
+  EXPECT_TRUE(equal(state_of(*loaded), state_of(*saved.generator_ema)));
+  load_generator(folder / "a", *loaded, /*averaged=*/false);
+  EXPECT_TRUE(equal(state_of(*loaded), state_of(*saved.generator)));
+  EXPECT_FALSE(equal(state_of(*saved.generator), state_of(*saved.generator_ema)));
+
+  config.ema.decay = 0;
+  const auto plain = trained_state(config);
+  save_checkpoint(folder / "b", plain, 0, "config");
+  EXPECT_FALSE(has_averaged_weights(folder / "b"));
+  load_generator(folder / "b", *loaded, /*averaged=*/true);
+  EXPECT_TRUE(equal(state_of(*loaded), state_of(*plain.generator)));
+}
+
+}  // namespace
+}  // namespace sgan

@@ -1,0 +1,173 @@
+#include "training/loop.h"
+
+#include <fmt/format.h>
+#include <torch/utils.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "configs/error.h"
+#include "data/batch_order.h"
+#include "run/random_streams.h"
+#include "training/schedule.h"
+#include "training/step.h"
+
+namespace sgan {
+namespace {
+
+class Stopwatch {
+ public:
+  void start() { started_ = Clock::now(); }
+  void stop() { seconds_ += std::chrono::duration<double>(Clock::now() - started_).count(); }
+  double seconds() const { return seconds_; }
+  void reset() { seconds_ = 0; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point started_ = Clock::now();
+  double seconds_ = 0;
+};
+
+// Every number a run draws, as a function of what it is for and the update's number.
+class Draws {
+ public:
+  Draws(const Config& config, const Dataset& dataset, torch::Device device)
+      : config_(config),
+        dataset_(dataset),
+        device_(device),
+        order_(dataset.size(), config.train.batch, seed(Stream::order, 0)) {}
+
+  at::Generator generator(Stream stream, int64_t update) const { return make_generator(seed(stream, update), device_); }
+
+  torch::Tensor latent(Stream stream, int64_t update) const {
+    return torch::randn({config_.train.batch, config_.generator.latent}, generator(stream, update), device_);
+  }
+
+  torch::Tensor real(int64_t update) {
+    torch::Tensor flip;
+    if (config_.data.flip) {
+      auto coin = make_generator(seed(Stream::augment, update), torch::kCPU);
+      flip = torch::rand({config_.train.batch}, coin) < 0.5;
+    }
+    return deliver(dataset_, order_.indices(update), flip, device_);
+  }
+
+  DiscriminatorBatch discriminator_batch(int64_t update, const AdversarialStep& step) {
+    DiscriminatorBatch batch{real(update), latent(Stream::latent_d, update), {}};
+    auto noise = generator(Stream::penalty, update);
+    for (size_t i = 0; i < config_.penalties.size(); ++i) {
+      const auto draw = penalty(config_.penalties[i].kind).draw_noise;
+      batch.penalty_noise.push_back(step.is_penalty_due(i, update) ? draw(batch.real, noise) : torch::Tensor());
+    }
+    return batch;
+  }
+
+ private:
+  uint64_t seed(Stream stream, int64_t index) const {
+    return stream_seed(static_cast<uint64_t>(config_.seed), stream, static_cast<uint64_t>(index));
+  }
+
+  const Config& config_;
+  const Dataset& dataset_;
+  torch::Device device_;
+  BatchOrder order_;
+};
+
+double read(const torch::Tensor& scalar) {
+  return scalar.item<double>();
+}
+
+void check_finite(const LogPoint& point) {
+  for (const auto& [name, value] :
+       {std::pair{"loss_d", point.loss_d}, {"loss_g", point.loss_g}, {"penalty", point.penalty.value_or(0)}}) {
+    if (std::isfinite(value)) continue;
+    throw UserError(
+        fmt::format("training has diverged: {} is {} at step {}. The last checkpoint is untouched. Lower the "
+                    "learning rates, or use a stronger constraint or penalty.",
+                    name, value, point.step));
+  }
+}
+
+CriticProbe probe(const TrainingState& state, Draws& draws) {
+  const auto real = draws.real(state.discriminator_updates - 1);
+  torch::NoGradGuard no_grad;
+  const auto fake = state.generator->forward(draws.latent(Stream::probe, state.step), Mode::eval);
+  std::vector<int64_t> shape(static_cast<size_t>(real.dim()), 1);
+  shape[0] = real.size(0);
+  // The latents took the stream's number `step`; the interpolates take a number that no step has.
+  const auto epsilon = torch::rand(shape, draws.generator(Stream::probe, -state.step), real.options());
+  return probe_critic(*state.discriminator, real, fake, epsilon);
+}
+
+}  // namespace
+
+LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& dataset, torch::Device device,
+                 const LoopHooks& hooks) {
+  AdversarialStep step(state, config);
+  Draws draws(config, dataset, device);
+  const auto last_step = config.train.steps;
+  Stopwatch wall;  // runs from here on
+  Stopwatch updates;
+  int64_t steps_since_log = 0;
+
+  // The untrained generator's samples begin the timeline.
+  if (state.step == 0 && hooks.on_sample) hooks.on_sample(0);
+
+  while (state.step < last_step) {
+    // What follows this step, known before it, so that only such steps measure.
+    const auto number = state.step + 1;
+    const bool last = number == last_step;
+    const bool probes = is_due(number, config.lipschitz.every) || (last && config.lipschitz.every > 0);
+    const bool logs = is_due(number, config.log.every) || probes || last;
+
+    // The discriminator's updates.
+    updates.start();
+    const auto lr_factor = learning_rate_factor(config, state.step);
+    DiscriminatorReport d;
+    torch::Tensor real;
+    for (auto left = critic_steps(config.train, state.step); left > 0; --left) {
+      const auto batch = draws.discriminator_batch(state.discriminator_updates, step);
+      d = step.update_discriminator(batch, lr_factor, logs && left == 1);
+      real = batch.real;
+    }
+
+    // The generator's update.
+    const auto g = step.update_generator(draws.latent(Stream::latent_g, state.step), real, lr_factor, logs);
+    ++steps_since_log;
+
+    // The log point: the only place that waits for the device.
+    if (logs) {
+      LogPoint point;
+      point.step = number;
+      point.images = state.discriminator_updates * config.train.batch;
+      point.loss_d = read(d.loss);
+      point.loss_g = read(g.loss);
+      if (d.penalty.defined()) point.penalty = read(d.penalty);
+      point.critic_real = read(d.critic_real);
+      point.critic_fake = read(d.critic_fake);
+      point.grad_norm_d = read(d.grad_norm);
+      point.grad_norm_g = read(g.grad_norm);
+      updates.stop();
+      point.ms_per_step = 1000 * updates.seconds() / static_cast<double>(steps_since_log);
+      updates.reset();
+      steps_since_log = 0;
+      check_finite(point);
+      if (probes) point.probe = probe(state, draws);
+      wall.stop();
+      point.wall_s = wall.seconds();
+      wall.start();
+      if (hooks.on_log) hooks.on_log(point);
+    } else {
+      updates.stop();
+    }
+
+    const bool stops = !last && hooks.stop_requested && hooks.stop_requested();
+    if ((last || is_due(number, config.sample.every)) && hooks.on_sample) hooks.on_sample(number);
+    if ((last || stops || is_due(number, config.checkpoint.every)) && hooks.on_checkpoint) hooks.on_checkpoint(number);
+    if (hooks.on_step) hooks.on_step(number);
+    if (stops) return LoopEnd::interrupted;
+  }
+  return LoopEnd::finished;
+}
+
+}  // namespace sgan

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "data/dataset.h"
+#include "training/probe.h"
+#include "training/state.h"
+
+namespace sgan {
+
+// One line of metrics.jsonl: losses and outputs of the step's last updates, read from the device only now.
+struct LogPoint {
+  int64_t step = 0;
+  int64_t images = 0;  // real images the discriminator has seen
+  double wall_s = 0;   // since the loop began
+  double loss_d = 0;
+  double loss_g = 0;
+  std::optional<double> penalty;
+  double critic_real = 0;
+  double critic_fake = 0;
+  double grad_norm_d = 0;
+  double grad_norm_g = 0;
+  double ms_per_step = 0;  // wall time of updates and batch delivery since the last log point, alone
+  std::optional<CriticProbe> probe;
+};
+
+// What the loop tells its surroundings. All may be empty. Each is called after the step it names, in this order.
+struct LoopHooks {
+  std::function<void(const LogPoint&)> on_log;
+  std::function<void(int64_t step)> on_sample;
+  std::function<void(int64_t step)> on_checkpoint;
+  std::function<void(int64_t step)> on_step;
+  std::function<bool()> stop_requested;  // asked after each step; true: save and return
+};
+
+enum class LoopEnd { finished, interrupted };
+
+// Trains from state.step to config.train.steps, or to the first step at which a stop is requested. The last step always
+// logs, samples and saves. Errors: UserError where a loss is no longer finite, seen at the next log point.
+LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& dataset, torch::Device device,
+                 const LoopHooks& hooks);
+
+}  // namespace sgan

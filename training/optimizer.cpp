@@ -1,0 +1,98 @@
+#include "training/optimizer.h"
+
+#include <ATen/ATen.h>
+#include <torch/utils.h>
+
+namespace sgan {
+namespace {
+
+std::vector<std::string> slot_names(const OptimizerOptions& options) {
+  switch (options.kind) {
+    case OptimizerKind::adam:
+      return {"exp_avg", "exp_avg_sq"};
+    case OptimizerKind::rmsprop:
+      if (options.momentum > 0) return {"square_avg", "momentum_buffer"};
+      return {"square_avg"};
+    case OptimizerKind::sgd:
+      if (options.momentum > 0) return {"momentum_buffer"};
+      return {};
+  }
+  TORCH_CHECK(false, "no optimizer ", name_of(options.kind));
+}
+
+}  // namespace
+
+Optimizer::Optimizer(NamedTensors parameters, const OptimizerOptions& options) : options_(options) {
+  for (auto& [name, parameter] : parameters) {
+    names_.push_back(name);
+    parameters_.push_back(parameter);
+  }
+  torch::NoGradGuard no_grad;
+  for (const auto& slot : slot_names(options)) {
+    for (const auto& parameter : parameters_) slots_[slot].push_back(torch::zeros_like(parameter));
+  }
+  if (options.kind == OptimizerKind::adam) {
+    for (const auto& parameter : parameters_) {
+      slots_["step"].push_back(torch::zeros({}, parameter.options().dtype(torch::kFloat)));
+    }
+  }
+}
+
+NamedTensors Optimizer::state() const {
+  NamedTensors state;
+  for (const auto& [slot, tensors] : slots_) {
+    for (size_t i = 0; i < tensors.size(); ++i) state.emplace_back(names_[i] + "." + slot, tensors[i]);
+  }
+  return state;
+}
+
+void Optimizer::step(const std::vector<torch::Tensor>& gradients, double lr_factor) {
+  TORCH_CHECK(gradients.size() == parameters_.size(), "got ", gradients.size(), " gradients for ", parameters_.size(),
+              " parameters");
+  torch::NoGradGuard no_grad;
+  const double lr = options_.lr * lr_factor;
+  switch (options_.kind) {
+    case OptimizerKind::adam:
+      return step_adam(gradients, lr);
+    case OptimizerKind::rmsprop:
+      return step_rmsprop(gradients, lr);
+    case OptimizerKind::sgd:
+      return step_sgd(gradients, lr);
+  }
+}
+
+void Optimizer::step_adam(const std::vector<torch::Tensor>& gradients, double lr) {
+  at::_foreach_add_(slots_["step"], 1);
+  at::_fused_adam_(parameters_, gradients, slots_["exp_avg"], slots_["exp_avg_sq"], /*max_exp_avg_sqs=*/{},
+                   slots_["step"], lr, options_.beta1, options_.beta2, /*weight_decay=*/0, options_.eps,
+                   /*amsgrad=*/false, /*maximize=*/false);
+}
+
+void Optimizer::step_rmsprop(const std::vector<torch::Tensor>& gradients, double lr) {
+  auto& squares = slots_["square_avg"];
+  at::_foreach_mul_(squares, options_.alpha);
+  at::_foreach_addcmul_(squares, gradients, gradients, 1 - options_.alpha);
+  auto denominators = at::_foreach_sqrt(squares);
+  at::_foreach_add_(denominators, options_.eps);
+  if (options_.momentum == 0) {
+    at::_foreach_addcdiv_(parameters_, gradients, denominators, -lr);
+    return;
+  }
+  auto& buffers = slots_["momentum_buffer"];
+  at::_foreach_mul_(buffers, options_.momentum);
+  at::_foreach_addcdiv_(buffers, gradients, denominators, 1);
+  at::_foreach_add_(parameters_, buffers, -lr);
+}
+
+void Optimizer::step_sgd(const std::vector<torch::Tensor>& gradients, double lr) {
+  if (options_.momentum == 0) {
+    at::_foreach_add_(parameters_, gradients, -lr);
+    return;
+  }
+  auto& buffers = slots_["momentum_buffer"];
+  at::_foreach_mul_(buffers, options_.momentum);
+  at::_foreach_add_(buffers, gradients);
+  at::_foreach_add_(parameters_, buffers, -lr);
+}
+
+}  // namespace sgan

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+
+#include "models/factory.h"
+#include "training/optimizer.h"
+
+namespace sgan {
+
+// Everything that training changes, and so everything that a checkpoint holds. Random numbers have no state: they are
+// derived from the seed and the counters here.
+struct TrainingState {
+  std::vector<int64_t> sample_shape;  // (C, H, W) or (2)
+  Network generator;
+  Network discriminator;
+  Network generator_ema;  // null where ema.decay is 0
+  std::unique_ptr<Optimizer> generator_optimizer;
+  std::unique_ptr<Optimizer> discriminator_optimizer;
+  int64_t step = 0;                   // generator updates done
+  int64_t discriminator_updates = 0;  // discriminator updates done
+
+  // The generator that grids and scores use unless asked otherwise: averaged weights where there are some.
+  NetworkImpl& sampler() const { return generator_ema != nullptr ? *generator_ema : *generator; }
+};
+
+// Networks with initial values drawn from config.seed, on `device`, with fresh optimizers.
+TrainingState initial_state(const Config& config, const std::vector<int64_t>& sample_shape, torch::Device device);
+
+// Every tensor of the state under its name in a checkpoint, sharing memory with it: generator.*, discriminator.*,
+// generator_ema.*, optimizer.generator.<parameter>.<slot>, optimizer.discriminator.<parameter>.<slot>.
+NamedTensors named_tensors(const TrainingState& state);
+
+}  // namespace sgan

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <vector>
+
+#include "losses/adversarial.h"
+#include "losses/penalties.h"
+#include "training/state.h"
+
+namespace sgan {
+
+// What one discriminator update consumes. real: (N, C, H, W) or (N, 2); latent: (N, latent); penalty_noise: one per
+// configured penalty, as its draw_noise made it (undefined where it needs none or is not due).
+struct DiscriminatorBatch {
+  torch::Tensor real;
+  torch::Tensor latent;
+  std::vector<torch::Tensor> penalty_noise;
+};
+
+// Scalars on the device, read by whoever wants to wait for them. grad_norm only if asked for.
+struct DiscriminatorReport {
+  torch::Tensor loss;     // the adversarial loss alone
+  torch::Tensor penalty;  // weighted sum; undefined without penalties
+  torch::Tensor critic_real;
+  torch::Tensor critic_fake;
+  torch::Tensor grad_norm;
+};
+struct GeneratorReport {
+  torch::Tensor loss;
+  torch::Tensor grad_norm;
+};
+
+// The arithmetic of a training step: one update of either network, from given numbers, without any randomness.
+class AdversarialStep {
+ public:
+  AdversarialStep(TrainingState& state, const Config& config);
+
+  // The generator runs without graph on batch statistics and none of it moves. The discriminator's parametrizations
+  // advance once; the effective weights they then give serve real, fake and every penalty.
+  DiscriminatorReport update_discriminator(const DiscriminatorBatch& batch, double lr_factor, bool measure);
+
+  // The discriminator's weights are recomputed from its newest parameters, without graph, and none of it moves.
+  // real: only read where the loss compares with it. Updates the averaged generator too, and counts the step.
+  GeneratorReport update_generator(const torch::Tensor& latent, const torch::Tensor& real, double lr_factor,
+                                   bool measure);
+
+  // True where penalty `index` is part of the discriminator update with this number, counted from 0.
+  bool is_penalty_due(size_t index, int64_t update) const;
+
+ private:
+  torch::Tensor weighted_penalties(const Critic& critic, const DiscriminatorBatch& batch,
+                                   const torch::Tensor& fake) const;
+  void constrain() const;
+
+  TrainingState& state_;
+  const AdversarialLoss& loss_;
+  std::vector<PenaltyOptions> penalties_;
+  ConstraintOptions constraint_;
+  EmaOptions ema_;
+};
+
+}  // namespace sgan
