@@ -34,7 +34,8 @@ void add_config_command(CLI::App& program) {
   auto arguments = std::make_shared<Arguments>();
   auto* command = program.add_subcommand("config", "Explain every config key, or print a resolved config");
   auto* config = command->add_option("config", arguments->config, "YAML config to resolve");
-  command->add_option("overrides", arguments->overrides, "key.sub=value, replacing what the config says")->needs(config);
+  command->add_option("overrides", arguments->overrides, "key.sub=value, replacing what the config says")
+      ->needs(config);
   command->add_flag("--markdown", arguments->markdown, "The reference as Markdown")->excludes(config);
   command->footer(kFooter);
   command->callback([arguments] { show(*arguments); });

@@ -17,8 +17,10 @@ namespace sgan {
 namespace {
 
 constexpr const char* kFooter =
-    "\nFor runs on ring and grid: modes covered and the share of samples of high quality, within 3 standard deviations of\n"
-    "a mode (VEEGAN, Srivastava et al. 2017). The result, with its protocol, is also written to the run's evaluation/.\n";
+    "\nFor runs on ring and grid: modes covered and the share of samples of high quality, within 3 standard deviations "
+    "of\n"
+    "a mode (VEEGAN, Srivastava et al. 2017). The result, with its protocol, is also written to the run's "
+    "evaluation/.\n";
 
 struct Arguments {
   std::string run;
@@ -32,14 +34,14 @@ struct Arguments {
 void evaluate(const Arguments& arguments) {
   const auto loaded = load_trained_generator(arguments.run, arguments.step, arguments.weights);
   if (loaded.config.data.kind != DataKind::ring && loaded.config.data.kind != DataKind::grid) {
-    throw UserError(fmt::format("evaluate scores runs whose data have known modes (data.kind ring or grid); this one was "
-                                "trained on {}. Look at its samples with `spectral-gan sample`.",
-                                name_of(loaded.config.data.kind)));
+    throw UserError(
+        fmt::format("evaluate scores runs whose data have known modes (data.kind ring or grid); this one was "
+                    "trained on {}. Look at its samples with `spectral-gan sample`.",
+                    name_of(loaded.config.data.kind)));
   }
   const auto data_seed = stream_seed(static_cast<uint64_t>(loaded.config.seed), Stream::data, 0);
   const auto modes = load_dataset(loaded.config.data, data_seed, 1).modes.value();
-  auto generator =
-      make_generator(stream_seed(static_cast<uint64_t>(arguments.seed), Stream::evaluate, 0), torch::kCPU);
+  auto generator = make_generator(stream_seed(static_cast<uint64_t>(arguments.seed), Stream::evaluate, 0), torch::kCPU);
   const auto samples = loaded.sample(torch::randn({arguments.count, loaded.config.generator.latent}, generator));
   const auto coverage = mode_coverage(samples, modes.centres, modes.std);
 
@@ -80,12 +82,17 @@ void add_evaluate_command(CLI::App& program) {
   auto arguments = std::make_shared<Arguments>();
   auto* command = program.add_subcommand("evaluate", "Score a run on 2-D data by its known modes");
   command->add_option("run", arguments->run, "Run folder or checkpoint file")->required()->type_name("RUN");
-  command->add_option("--count", arguments->count, "Samples to draw")->capture_default_str()->check(CLI::Range(1, 10000000));
-  command->add_option("--seed", arguments->seed, "Seed of their latents")->capture_default_str()->check(CLI::NonNegativeNumber);
+  command->add_option("--count", arguments->count, "Samples to draw")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 10000000));
+  command->add_option("--seed", arguments->seed, "Seed of their latents")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--weights", arguments->weights, "Averaged (ema) or raw weights; auto: ema where there are some")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "ema", "raw"}));
-  command->add_option("--step", arguments->step, "Which of the run's checkpoints (default: the last)")->type_name("STEP");
+  command->add_option("--step", arguments->step, "Which of the run's checkpoints (default: the last)")
+      ->type_name("STEP");
   command->add_flag("--json", arguments->json, "Print JSON");
   command->footer(kFooter);
   command->callback([arguments] { evaluate(*arguments); });

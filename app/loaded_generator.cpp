@@ -17,9 +17,10 @@ namespace {
 std::filesystem::path find_checkpoint(const RunFolder& folder, std::optional<int64_t> step) {
   const auto checkpoints = folder.checkpoints();
   if (checkpoints.empty()) {
-    throw UserError(fmt::format("{} has no checkpoint yet. Wait for the first one (checkpoint.every), or stop the run "
-                                "with Ctrl-C, which saves one.",
-                                folder.path().string()));
+    throw UserError(
+        fmt::format("{} has no checkpoint yet. Wait for the first one (checkpoint.every), or stop the run "
+                    "with Ctrl-C, which saves one.",
+                    folder.path().string()));
   }
   if (!step) return checkpoints.back().second;
   std::vector<int64_t> steps;

@@ -29,16 +29,18 @@ constexpr const char* kFooter =
     "Results go to stdout, progress and errors to stderr.\n"
     "Exit codes: 0 done, 1 failed, 2 usage or config, 130 interrupted (after saving a checkpoint).";
 
-// A mistyped command is an unknown word where a command stands.
-std::string hint(const CLI::App& program, int argc, char** argv) {
-  if (argc < 2 || argv[1][0] == '-') return {};
+// CLI11 says "A subcommand is required" of a mistyped command; people want to hear which word was wrong.
+std::string explain(const CLI::App& program, const CLI::ParseError& error, int argc, char** argv) {
+  if (argc < 2) return "a COMMAND is required.";
+  if (argv[1][0] == '-') return error.what();
   std::vector<std::string> names;
   for (const auto* command : program.get_subcommands([](const CLI::App*) { return true; })) {
-    if (command->get_name() == argv[1]) return {};
+    if (command->get_name() == argv[1]) return error.what();
     names.push_back(command->get_name());
   }
   const auto near = sgan::suggest(argv[1], names);
-  return near.empty() ? std::string{} : "Did you mean '" + near + "'? ";
+  const auto unknown = "unknown command " + sgan::in_quotes(argv[1]);
+  return near.empty() ? unknown + "." : unknown + "; did you mean '" + near + "'?";
 }
 
 int run(int argc, char** argv) {
@@ -58,7 +60,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& success) {
     return program.exit(success);
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "error: %s\n%sSee `spectral-gan --help`.\n", error.what(), hint(program, argc, argv).c_str());
+    std::fprintf(stderr, "error: %s\nSee `spectral-gan --help`.\n", explain(program, error, argc, argv).c_str());
     return 2;
   }
   return 0;

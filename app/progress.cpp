@@ -34,9 +34,15 @@ std::string duration_text(double seconds) {
 }
 
 Progress::Progress(std::string what, std::string unit, int64_t done, int64_t total)
-    : what_(std::move(what)), unit_(std::move(unit)), begun_at_(done), total_(total), terminal_(isatty(STDERR_FILENO)) {}
+    : what_(std::move(what)),
+      unit_(std::move(unit)),
+      begun_at_(done),
+      total_(total),
+      terminal_(isatty(STDERR_FILENO)) {}
 
-Progress::~Progress() { clear(); }
+Progress::~Progress() {
+  clear();
+}
 
 void Progress::clear() {
   if (drawn_) std::fputc('\n', stderr);

@@ -13,7 +13,8 @@ namespace sgan {
 namespace {
 
 constexpr const char* kFooter =
-    "\nWrites one self-contained HTML file: table, sample grids side by side over the steps, curves, configs. It opens from\n"
+    "\nWrites one self-contained HTML file: table, sample grids side by side over the steps, curves, configs. It opens "
+    "from\n"
     "disk with the network off. The table is printed too; the page's path is the last line of stdout.\n\n"
     "  spectral-gan report outputs/digits/00000-spectral-seed0\n"
     "  spectral-gan report outputs/demo/none outputs/demo/gp outputs/demo/spectral --out report.html\n";
@@ -26,7 +27,7 @@ struct Arguments {
 void report(const Arguments& arguments) {
   std::vector<RunSummary> runs;
   for (const auto& run : arguments.runs) runs.push_back(read_run(run));
-  const auto out = !arguments.out.empty()   ? arguments.out
+  const auto out = !arguments.out.empty()       ? arguments.out
                    : arguments.runs.size() == 1 ? runs.front().folder / "report.html"
                                                 : std::filesystem::path("report.html");
   write_file_atomically(out, report_page(runs));

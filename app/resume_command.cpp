@@ -15,7 +15,8 @@ namespace {
 
 constexpr const char* kFooter =
     "\nContinues from the run's last good checkpoint as if it had never stopped: on the CPU, with the same number of\n"
-    "threads, every tensor ends bit for bit as in a run that was left alone. A damaged checkpoint is named and the one\n"
+    "threads, every tensor ends bit for bit as in a run that was left alone. A damaged checkpoint is named and the "
+    "one\n"
     "before it used.\n";
 
 struct Arguments {

@@ -38,7 +38,9 @@ struct Arguments {
   std::filesystem::path out;
 };
 
-bool has_ending(const std::filesystem::path& path, std::string_view ending) { return path.extension() == ending; }
+bool has_ending(const std::filesystem::path& path, std::string_view ending) {
+  return path.extension() == ending;
+}
 
 [[noreturn]] void refuse_out(const std::filesystem::path& out, const std::string& allowed) {
   throw UserError(fmt::format("--out {}: {}", out.string(), allowed), UserError::Kind::usage);
@@ -133,13 +135,15 @@ void add_sample_command(CLI::App& program) {
   auto arguments = std::make_shared<Arguments>();
   auto* command = program.add_subcommand("sample", "Draw images from a trained generator");
   command->add_option("run", arguments->run, "Run folder or checkpoint file")->required()->type_name("RUN");
-  auto* seeds = command->add_option("--seeds", arguments->seeds, "Seeds to draw, e.g. 0-63 or 1,5,20-23 "
-                                                                 "(default: those of the training grids)");
-  auto* interpolate = command->add_option("--interpolate", arguments->interpolate, "Go from one seed's latent to another's")
-                          ->expected(2)
-                          ->type_name("A B")
-                          ->check(CLI::NonNegativeNumber)
-                          ->excludes(seeds);
+  auto* seeds = command->add_option("--seeds", arguments->seeds,
+                                    "Seeds to draw, e.g. 0-63 or 1,5,20-23 "
+                                    "(default: those of the training grids)");
+  auto* interpolate =
+      command->add_option("--interpolate", arguments->interpolate, "Go from one seed's latent to another's")
+          ->expected(2)
+          ->type_name("A B")
+          ->check(CLI::NonNegativeNumber)
+          ->excludes(seeds);
   command->add_option("--frames", arguments->frames, "Images between the two, both included")
       ->capture_default_str()
       ->check(CLI::Range(2, 1000))
@@ -152,7 +156,8 @@ void add_sample_command(CLI::App& program) {
   command->add_option("--weights", arguments->weights, "Averaged (ema) or raw weights; auto: ema where there are some")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "ema", "raw"}));
-  command->add_option("--step", arguments->step, "Which of the run's checkpoints (default: the last)")->type_name("STEP");
+  command->add_option("--step", arguments->step, "Which of the run's checkpoints (default: the last)")
+      ->type_name("STEP");
   command->add_option("--out", arguments->out, "FILE.png, FILE.webp or a folder (default: in the run's samples folder)")
       ->type_name("PATH");
   command->footer(kFooter);

@@ -34,7 +34,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string now_text() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+std::string now_text() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
 
 // run.json: what the run is, how it was made and how it stands.
 class Status {
@@ -100,7 +102,9 @@ double last_wall_seconds(const RunFolder& folder) {
   return lines.empty() ? 0 : lines.back().value("wall_s", 0.0);
 }
 
-std::string note(const LogPoint& point) { return fmt::format("D {:.3f}  G {:.3f}", point.loss_d, point.loss_g); }
+std::string note(const LogPoint& point) {
+  return fmt::format("D {:.3f}  G {:.3f}", point.loss_d, point.loss_g);
+}
 
 // Writes what the loop reports into the run folder.
 class Recorder {
@@ -126,7 +130,9 @@ class Recorder {
     hooks.on_sample = [this](int64_t step) { sample(step); };
     hooks.on_checkpoint = [this](int64_t step) { checkpoint(step); };
     hooks.on_step = [this](int64_t step) { progress_.update(step, note_); };
-    hooks.stop_requested = [this, stop_at] { return interrupt_requested() || (stop_at && prepared_.state.step >= *stop_at); };
+    hooks.stop_requested = [this, stop_at] {
+      return interrupt_requested() || (stop_at && prepared_.state.step >= *stop_at);
+    };
     return hooks;
   }
 

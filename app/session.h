@@ -24,8 +24,8 @@ Prepared prepare(const Config& config);
 bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, int64_t metrics_lines,
                  std::optional<int64_t> stop_at);
 
-// What train and resume say at the end: the folder on stdout, and how to go on where steps are left. Throws the exit code
-// of an interrupted run.
+// What train and resume say at the end: the folder on stdout, and how to go on where steps are left. Throws the exit
+// code of an interrupted run.
 void end_session(const RunFolder& folder, bool finished, int64_t steps);
 
 // Pictures of samples as the run folder shows them: a grid of images, or points over the data's.

@@ -12,7 +12,8 @@ namespace sgan {
 namespace {
 
 constexpr const char* kFooter =
-    "\nThe run's folder is the last line of stdout. Ctrl-C or SIGTERM finishes the step, saves a checkpoint and says how\n"
+    "\nThe run's folder is the last line of stdout. Ctrl-C or SIGTERM finishes the step, saves a checkpoint and says "
+    "how\n"
     "to go on; a second one stops at once. `spectral-gan config` explains every key.\n\n"
     "  spectral-gan train configs/digits/spectral.yaml\n"
     "  spectral-gan train configs/digits/spectral.yaml seed=1 'penalties=[{kind: gp, weight: 10}]'\n";

@@ -4,7 +4,11 @@
 
 namespace sgan {
 
-const char* version() { return SGAN_VERSION; }
-const char* revision() { return SGAN_REVISION; }
+const char* version() {
+  return SGAN_VERSION;
+}
+const char* revision() {
+  return SGAN_REVISION;
+}
 
 }  // namespace sgan

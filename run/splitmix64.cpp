@@ -24,13 +24,16 @@ uint64_t SplitMix64::operator()() {
 }
 
 uint64_t SplitMix64::below(uint64_t bound) {
-  const uint64_t biased = -bound % bound;  // 2^64 mod bound: without that many of the lowest values, bound divides the rest
+  const uint64_t biased =
+      -bound % bound;  // 2^64 mod bound: without that many of the lowest values, bound divides the rest
   uint64_t value = (*this)();
   while (value < biased) value = (*this)();
   return value % bound;
 }
 
-double SplitMix64::uniform() { return static_cast<double>(((*this)() >> 11) + 1) * 0x1p-53; }
+double SplitMix64::uniform() {
+  return static_cast<double>(((*this)() >> 11) + 1) * 0x1p-53;
+}
 
 double SplitMix64::normal() {
   const double radius = std::sqrt(-2.0 * std::log(uniform()));

@@ -51,9 +51,10 @@ void write_webp_animation(const std::filesystem::path& path, const std::vector<t
   for (size_t i = 0; i < frames.size(); ++i) {
     const auto& frame = frames[i];
     if (frame.size(0) != height || frame.size(1) != width) {
-      throw UserError(fmt::format("an animation's frames must be of one size: frame 0 has {}×{} pixels, frame {} has "
-                                  "{}×{}. Draw them with the same sample.count.",
-                                  width, height, i, frame.size(1), frame.size(0)));
+      throw UserError(
+          fmt::format("an animation's frames must be of one size: frame 0 has {}×{} pixels, frame {} has "
+                      "{}×{}. Draw them with the same sample.count.",
+                      width, height, i, frame.size(1), frame.size(0)));
     }
     const auto rgb = frame.expand({height, width, 3}).contiguous();
     Picture picture;

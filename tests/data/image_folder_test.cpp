@@ -10,7 +10,7 @@
 #include <opencv2/imgcodecs.hpp>
 
 #include "configs/error.h"
-#include "tests/data/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace sgan {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "configs/error.h"
 #include "data/digits.h"
-#include "tests/data/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace sgan {
 namespace {

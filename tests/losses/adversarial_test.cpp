@@ -31,7 +31,9 @@ TEST_P(EveryLoss, MatchesPyTorch) {
       const auto expected = stored.at(key + ".grad_" + input);
       EXPECT_TRUE(close(gradient.defined() ? gradient : torch::zeros_like(expected), expected, 1e-12)) << key << input;
     }
-    if (side == "g") EXPECT_EQ(gradients[0].defined(), loss.generator_needs_real) << key;
+    if (side == "g") {
+      EXPECT_EQ(gradients[0].defined(), loss.generator_needs_real) << key;
+    }
   }
   if (!loss.generator_needs_real) {
     EXPECT_TRUE(torch::equal(loss.generator(torch::Tensor(), stored.at("fake")),

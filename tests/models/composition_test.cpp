@@ -79,15 +79,16 @@ TEST_P(CompositionReplay, ReproducesForward) {
   }
 }
 
+std::string choice_name(const testing::TestParamInfo<Choice>& test) {
+  const auto& [kind, norm, weight] = test.param;
+  return std::string(kind.second) + "_" + std::string(norm.second) + "_" + std::string(weight.second);
+}
+
 INSTANTIATE_TEST_SUITE_P(Kinds, CompositionReplay,
                          testing::Combine(testing::ValuesIn(Names<NetworkKind>::table),
                                           testing::ValuesIn(Names<NormKind>::table),
                                           testing::ValuesIn(Names<WeightKind>::table)),
-                         [](const auto& test) {
-                           const auto& [kind, norm, weight] = test.param;
-                           return std::string(kind.second) + "_" + std::string(norm.second) + "_" +
-                                  std::string(weight.second);
-                         });
+                         choice_name);
 
 TEST(Composition, ActivationsAreWhatTheyAreCalled) {
   const auto x = torch::tensor({-2.0, 0.0, 3.0});

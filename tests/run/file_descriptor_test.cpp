@@ -7,7 +7,7 @@
 #include <cerrno>
 
 #include "run/atomic_file.h"
-#include "tests/run/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace sgan {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "run/atomic_file.h"
 #include "run/random_streams.h"
-#include "tests/run/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace sgan {
 namespace {
@@ -88,7 +88,8 @@ TEST(PlotPoints, IsAntialiased) {
 
 TEST(PlotPoints, SkipsWhatIsOutsideOrNotFinite) {
   const double infinity = std::numeric_limits<double>::infinity();
-  const torch::Tensor points = torch::tensor({{std::nan(""), 0.0}, {infinity, 0.0}, {0.0, -1e300}, {5.0, 0.0}});
+  const torch::Tensor points =
+      torch::tensor({{std::nan(""), 0.0}, {infinity, 0.0}, {0.0, -1e300}, {5.0, 0.0}}, torch::kFloat64);
   EXPECT_TRUE(plot_points(points, torch::empty({0, 2}), 1.0, 64).eq(255).all().item<bool>());
   EXPECT_FALSE(plot_points(torch::tensor({{1.0, 1.0}}), torch::empty({0, 2}), 1.0, 64).eq(255).all().item<bool>());
 }

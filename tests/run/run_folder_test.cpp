@@ -13,7 +13,7 @@
 
 #include "run/atomic_file.h"
 #include "tests/run/file_size_limit.h"
-#include "tests/run/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace sgan {
 namespace {

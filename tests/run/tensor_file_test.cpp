@@ -12,7 +12,7 @@
 #include "run/safetensors.h"
 #include "run/sha256.h"
 #include "tests/run/file_size_limit.h"
-#include "tests/run/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace sgan {
 namespace {

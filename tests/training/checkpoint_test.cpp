@@ -10,7 +10,7 @@
 #include "configs/error.h"
 #include "run/tensor_file.h"
 #include "tests/fixtures/fixture.h"
-#include "tests/run/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "tests/training/small_run.h"
 
 namespace sgan {

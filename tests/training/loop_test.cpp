@@ -9,7 +9,7 @@
 #include "data/batch_order.h"
 #include "run/random_streams.h"
 #include "tests/fixtures/fixture.h"
-#include "tests/run/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "tests/training/small_run.h"
 #include "training/checkpoint.h"
 
@@ -67,14 +67,16 @@ TEST_P(Resume, TwiceNStepsEqualNSavedLoadedN) {
   EXPECT_TRUE(equal(tensors_of(second), tensors_of(whole)));
 }
 
+std::string choice_name(const testing::TestParamInfo<Choice>& test) {
+  const auto& [data, optimizer, strategy] = test.param;
+  return data + "_" + std::string(optimizer.second) + "_" + strategy.name;
+}
+
 INSTANTIATE_TEST_SUITE_P(Loop, Resume,
                          testing::Combine(testing::Values("planar", "digits"),
                                           testing::ValuesIn(Names<OptimizerKind>::table),
                                           testing::ValuesIn(strategies())),
-                         [](const auto& test) {
-                           const auto& [data, optimizer, strategy] = test.param;
-                           return data + "_" + std::string(optimizer.second) + "_" + strategy.name;
-                         });
+                         choice_name);
 
 // Every call of a hook, in order: "log 2", "sample 2" …
 std::vector<std::string> calls_of(const Config& config, int64_t stop_at = -1) {

@@ -129,7 +129,9 @@ TEST_P(EveryOptimizer, NamesItsStateAndSharesIt) {
 
   optimizer.step(gradients_at(1), 1.0);
   for (const auto& [name, tensor] : state) EXPECT_GT(tensor.abs().sum().item<double>(), 0) << name;
-  if (state.contains("p0.step")) EXPECT_EQ(state.at("p0.step").item<double>(), 1);
+  if (state.contains("p0.step")) {
+    EXPECT_EQ(state.at("p0.step").item<double>(), 1);
+  }
 
   // What is written into the state is what the next step goes on from.
   const auto other_parameters = make_parameters();

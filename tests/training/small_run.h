@@ -17,7 +17,9 @@ inline Config planar_config() {
   config.data.count = 64;
   config.generator = {.kind = NetworkKind::mlp, .latent = 3, .channels = 8, .depth = 2, .norm = NormKind::batch};
   config.discriminator = {.kind = NetworkKind::mlp, .channels = 8, .depth = 2, .weight = WeightKind::none};
-  config.train = {.steps = 4, .batch = 6, .critic_steps = 2};
+  config.train.steps = 4;
+  config.train.batch = 6;
+  config.train.critic_steps = 2;
   config.log.every = config.lipschitz.every = 0;
   config.sample.every = config.checkpoint.every = 0;
   return config;

@@ -1,0 +1,125 @@
+#include <gmock/gmock.h>
+#include <sys/mount.h>
+
+#include <fstream>
+
+#include "tests/app/program.h"
+#include "tests/temporary_folder.h"
+
+namespace sgan {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+std::vector<std::string> names_in(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) names.push_back(entry.path().filename());
+  return names;
+}
+
+struct BadCall {
+  std::vector<std::string> arguments;
+  int exit_code;
+  std::string text;
+};
+
+TEST(BadInput, GetsAClearErrorAndLeavesNothing) {
+  const TemporaryFolder folder;
+  const auto digits = preset("digits/gp.yaml");
+  const auto none = (folder / "none").string();
+  std::filesystem::create_directory(folder / "empty");
+  std::filesystem::create_directory(folder / "broken");
+  std::ofstream(folder / "broken" / "a.png") << "no image";
+  std::ofstream(folder / "duplicate.yaml") << "seed: 1\nname: a\nseed: 2\n";
+  std::ofstream(folder / "syntax.yaml") << "seed: [1\n";
+  const auto before = names_in(folder.path());
+
+  const auto folder_config = preset("folder.yaml");
+  const std::vector<BadCall> calls = {
+      {{}, 2, "COMMAND"},
+      {{"trian"}, 2, "unknown command 'trian'; did you mean 'train'?"},
+      {{"train"}, 2, "config is required"},
+      {{"train", digits, "--uot", none}, 2, "--uot"},
+      {{"train", none}, 2, "there is no such file"},
+      {{"train", folder.path()}, 2, "folder"},
+      {{"train", folder / "duplicate.yaml"}, 2, "duplicate.yaml:3:1: "},
+      {{"train", folder / "syntax.yaml"}, 2, "syntax.yaml:"},
+      {{"train", digits, "trian.steps=3"}, 2, "did you mean 'train.steps'?"},
+      {{"train", digits, "train.steps=abc"}, 2, "got 'abc', allowed: integer"},
+      {{"train", digits, "train.steps=0"}, 2, "train.steps"},
+      {{"train", digits, "loss=hing"}, 2, "did you mean 'hinge'?"},
+      {{"train", digits, "discriminator.norm=batch"}, 2, "batch normalization mixes"},
+      {{"train", digits, "device=cuda:99"}, 1, "cuda:99"},
+      {{"train", digits, "device=tpu"}, 2, "tpu"},
+      {{"train", digits, "train.batch=5000"}, 2, "train.batch is 5000, but the data have 1437 samples"},
+      {{"train", digits, "data.size=9"}, 2, "sizes 8, 16, 32 and 64"},
+      {{"train", folder_config, "data.path=" + none}, 1, "there is no folder"},
+      {{"train", folder_config, "data.path=" + (folder / "empty").string()}, 1, "hold no images"},
+      {{"train", folder_config, "data.path=" + (folder / "broken").string()}, 1, "a.png"},
+      {{"resume", none}, 2, "there is no run folder"},
+      {{"resume", folder / "empty"}, 2, "holds no config.yaml"},
+      {{"sample", none}, 2, "there is no run folder"},
+      {{"sample", folder / "duplicate.yaml"}, 1, "duplicate.yaml"},
+      {{"report", folder / "empty"}, 2, "holds no config.yaml"},
+  };
+  for (auto call : calls) {
+    const bool trains = !call.arguments.empty() && call.arguments[0] == "train" && call.arguments.size() > 1;
+    if (trains) call.arguments.insert(call.arguments.end(), {"--out", folder / "made"});
+    const auto outcome = run_program(call.arguments);
+    const auto words = ::testing::PrintToString(call.arguments);
+    EXPECT_EQ(outcome.exit_code, call.exit_code) << words << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(call.text)) << words;
+    EXPECT_EQ(outcome.out, "") << words;
+    EXPECT_EQ(names_in(folder.path()), before) << words;
+  }
+}
+
+TEST(BadInput, ImagesOfMixedSizesAreNamed) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run_program({"train", preset("digits/none.yaml"), "threads=1", "train.steps=1", "--out", folder / "run"})
+                .exit_code,
+            0);
+  ASSERT_EQ(run_program({"sample", folder / "run", "--seeds", "0-2", "--out", folder / "pictures"}).exit_code, 0);
+  ASSERT_EQ(run_program({"sample", folder / "run", "--out", folder / "pictures" / "grid.png"}).exit_code, 0);
+  const auto outcome =
+      run_program({"train", preset("folder.yaml"), "threads=1", "data.path=" + (folder / "pictures").string(),
+                   "data.size=0", "data.channels=0", "--out", folder / "own"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("grid.png"), HasSubstr("16x16")));
+  EXPECT_FALSE(std::filesystem::exists(folder / "own"));
+}
+
+TEST(BadInput, ARunFolderIsNotOverwritten) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> train{"train", preset("toy/ring.yaml"), "threads=1", "train.steps=1",
+                                       "--out", folder / "run"};
+  ASSERT_EQ(run_program(train).exit_code, 0);
+  const auto outcome = run_program(train);
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("already holds a run"), HasSubstr("spectral-gan resume")));
+}
+
+TEST(BadInput, AFullDiskIsNamedAndLeavesNoHalfFile) {
+  const TemporaryFolder folder;
+  const auto disk = folder / "disk";
+  std::filesystem::create_directory(disk);
+  if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=400k") != 0) {
+    GTEST_SKIP() << "skipped: mounting a small file system takes root";
+  }
+  const auto outcome = run_program(
+      {"train", preset("digits/none.yaml"), "threads=1", "train.steps=3", "checkpoint.every=1", "--out", disk / "run"});
+  std::vector<std::string> temporary;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(disk)) {
+    const auto name = entry.path().filename().string();
+    if (name.find(".tmp-") != std::string::npos || entry.path().extension() == ".safetensors")
+      temporary.push_back(name);
+  }
+  ::umount(disk.c_str());
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("error: "), HasSubstr("No space left on device")));
+  EXPECT_THAT(temporary, ::testing::IsEmpty());
+}
+
+}  // namespace
+}  // namespace sgan

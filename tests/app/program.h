@@ -1,0 +1,49 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace sgan {
+
+struct Outcome {
+  int exit_code = 0;  // 128 + the signal's number where a signal ended it
+  std::string out;
+  std::string err;
+
+  // The last line of stdout.
+  std::string last_line() const;
+};
+
+// The real binary, as a child process, with stdout and stderr caught in files.
+class Program {
+ public:
+  explicit Program(const std::vector<std::string>& arguments);
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+  ~Program();
+
+  void send(int signal) const;
+  bool running();
+  Outcome wait();
+
+ private:
+  std::filesystem::path out_;
+  std::filesystem::path err_;
+  pid_t pid_ = -1;
+  int status_ = 0;
+  bool ended_ = false;
+};
+
+// Runs it to its end.
+Outcome run_program(const std::vector<std::string>& arguments);
+
+// A file's content.
+std::string bytes_of(const std::filesystem::path& path);
+
+// A config of this repository.
+std::string preset(const std::string& name);
+
+}  // namespace sgan

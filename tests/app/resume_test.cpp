@@ -1,0 +1,147 @@
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <thread>
+
+#include "run/metrics_log.h"
+#include "tests/app/program.h"
+#include "tests/temporary_folder.h"
+
+namespace sgan {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// metrics.jsonl without what a clock wrote.
+std::vector<std::string> timeless(const std::filesystem::path& run) {
+  std::vector<std::string> lines;
+  for (auto line : read_metrics(run / "metrics.jsonl")) {
+    line.erase("wall_s");
+    line.erase("ms_per_step");
+    lines.push_back(line.dump());
+  }
+  return lines;
+}
+
+std::vector<std::string> training(const std::string& config, const std::filesystem::path& out) {
+  return {"train",           preset(config),       "threads=1",           "train.steps=40",     "log.every=5",
+          "sample.every=20", "lipschitz.every=10", "checkpoint.every=10", "checkpoint.keep=10", "threads=1",
+          "--out",           out.string()};
+}
+
+void wait_for(const std::filesystem::path& path, Program& program) {
+  while (program.running() && !std::filesystem::exists(path)) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+}
+
+class ResumeIsExact : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(ResumeIsExact, AfterStopAndAfterKill) {
+  const TemporaryFolder folder;
+  const auto config = GetParam();
+  ASSERT_EQ(run_program(training(config, folder / "whole")).exit_code, 0);
+  const auto last = std::filesystem::path("checkpoints") / "step-00000040.safetensors";
+  const auto expected = bytes_of(folder / "whole" / last);
+  const auto expected_lines = timeless(folder / "whole");
+
+  // The same config and seed again: the same bytes.
+  ASSERT_EQ(run_program(training(config, folder / "again")).exit_code, 0);
+  EXPECT_TRUE(bytes_of(folder / "again" / last) == expected);
+
+  // Stopped at a step that is neither a log point nor a multiple of anything.
+  auto stopped = training(config, folder / "stopped");
+  stopped.insert(stopped.end(), {"--stop-at", "17"});
+  ASSERT_EQ(run_program(stopped).exit_code, 0);
+  ASSERT_EQ(run_program({"resume", folder / "stopped"}).exit_code, 0);
+  EXPECT_TRUE(bytes_of(folder / "stopped" / last) == expected);
+  EXPECT_EQ(timeless(folder / "stopped"), expected_lines);
+
+  // Killed some time after its first checkpoint, which is another step every time.
+  Program killed(training(config, folder / "killed"));
+  wait_for(folder / "killed" / "checkpoints" / "step-00000010.safetensors", killed);
+  killed.send(SIGKILL);
+  killed.wait();
+  const auto resumed = run_program({"resume", folder / "killed"});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_TRUE(bytes_of(folder / "killed" / last) == expected);
+  EXPECT_EQ(timeless(folder / "killed"), expected_lines);
+  EXPECT_TRUE(bytes_of(folder / "killed" / "samples" / "step-00000040.png") ==
+              bytes_of(folder / "whole" / "samples" / "step-00000040.png"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Strategies, ResumeIsExact,
+                         ::testing::Values("digits/none.yaml", "digits/clip.yaml", "digits/gp.yaml",
+                                           "digits/spectral.yaml", "toy/ring.yaml"),
+                         [](const auto& parameter) { return std::filesystem::path(parameter.param).stem().string(); });
+
+TEST(Resume, AnotherSeedIsAnotherRun) {
+  const TemporaryFolder folder;
+  for (const std::string seed : {"1", "2"}) {
+    ASSERT_EQ(run_program({"train", preset("digits/none.yaml"), "threads=1", "train.steps=2", "seed=" + seed, "--out",
+                           folder / seed})
+                  .exit_code,
+              0);
+  }
+  const auto checkpoint = std::filesystem::path("checkpoints") / "step-00000002.safetensors";
+  EXPECT_FALSE(bytes_of(folder / "1" / checkpoint) == bytes_of(folder / "2" / checkpoint));
+}
+
+TEST(Interrupt, SavesAndSaysHowToGoOn) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  Program program({"train", preset("digits/none.yaml"), "threads=1", "train.steps=1000000", "--out", run});
+  wait_for(run / "samples" / "step-00000000.png", program);
+  program.send(SIGTERM);
+  const auto outcome = program.wait();
+  EXPECT_EQ(outcome.exit_code, 130) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("go on with `spectral-gan resume " + run.string()));
+  EXPECT_EQ(outcome.last_line(), run.string());
+  EXPECT_THAT(bytes_of(run / "run.json"), HasSubstr("\"status\": \"interrupted\""));
+  EXPECT_FALSE(std::filesystem::is_empty(run / "checkpoints"));
+}
+
+TEST(Resume, NamesADamagedCheckpointAndUsesTheOneBefore) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  ASSERT_EQ(run_program(training("digits/none.yaml", run)).exit_code, 0);
+  const auto last = run / "checkpoints" / "step-00000040.safetensors";
+  const auto expected = bytes_of(last);
+  auto damaged = expected;
+  damaged[damaged.size() / 2] ^= 1;
+  std::ofstream(last, std::ios::binary) << damaged;
+  const auto outcome = run_program({"resume", run});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr("step-00000040.safetensors"), HasSubstr("damaged"), HasSubstr("from step 30")));
+  EXPECT_TRUE(bytes_of(last) == expected);
+}
+
+TEST(Resume, RefusesAChangedConfig) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  auto stopped = training("digits/none.yaml", run);
+  stopped.insert(stopped.end(), {"--stop-at", "10"});
+  ASSERT_EQ(run_program(stopped).exit_code, 0);
+  auto config = bytes_of(run / "config.yaml");
+  const auto place = config.find("loss: hinge");
+  ASSERT_NE(place, std::string::npos);
+  std::ofstream(run / "config.yaml") << config.replace(place, 11, "loss: wgan");
+  const auto outcome = run_program({"resume", run});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("would be another run"));
+}
+
+TEST(Resume, OneRunHasOneWriter) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  Program program({"train", preset("digits/none.yaml"), "threads=1", "train.steps=1000000", "--out", run});
+  wait_for(run / "run.json", program);
+  const auto outcome = run_program({"resume", run});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("is writing this run"));
+}
+
+}  // namespace
+}  // namespace sgan
