@@ -62,8 +62,11 @@ void Optimizer::step(const std::vector<torch::Tensor>& gradients, double lr_fact
 }
 
 void Optimizer::step_adam(const std::vector<torch::Tensor>& gradients, double lr) {
+  // The fused kernel walks through memory, whatever the strides; autograd's gradients have any.
+  std::vector<torch::Tensor> contiguous;
+  for (const auto& gradient : gradients) contiguous.push_back(gradient.contiguous());
   at::_foreach_add_(slots_["step"], 1);
-  at::_fused_adam_(parameters_, gradients, slots_["exp_avg"], slots_["exp_avg_sq"], /*max_exp_avg_sqs=*/{},
+  at::_fused_adam_(parameters_, contiguous, slots_["exp_avg"], slots_["exp_avg_sq"], /*max_exp_avg_sqs=*/{},
                    slots_["step"], lr, options_.beta1, options_.beta2, /*weight_decay=*/0, options_.eps,
                    /*amsgrad=*/false, /*maximize=*/false);
 }

@@ -52,6 +52,10 @@ struct Layer {
   OperatorGeometry geometry;
 };
 
+void PrintTo(const Layer& layer, std::ostream* out) {
+  *out << layer.name;
+}
+
 const std::vector<Layer>& layers() {
   static const std::vector<Layer> kLayers{
       {"linear", {OperatorKind::linear, 5, 7}},

@@ -7,6 +7,7 @@
 
 #include "configs/error.h"
 #include "data/batch_order.h"
+#include "losses/penalties.h"
 #include "run/random_streams.h"
 #include "tests/fixtures/fixture.h"
 #include "tests/temporary_folder.h"

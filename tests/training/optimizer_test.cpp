@@ -22,6 +22,10 @@ struct Choice {
   std::vector<std::string> slots;
 };
 
+void PrintTo(const Choice& choice, std::ostream* out) {
+  *out << choice.name;
+}
+
 std::vector<Choice> choices() {
   using enum OptimizerKind;
   return {
@@ -52,6 +56,7 @@ std::unique_ptr<torch::optim::Optimizer> torchs(const OptimizerOptions& o, doubl
 }
 
 const std::vector<std::vector<int64_t>> kShapes{{3, 4}, {4}, {5, 2, 3, 3}, {}};
+const std::vector<std::string> kNames{"matrix", "vector", "kernel", "scalar"};
 
 torch::Tensor normal(const std::vector<int64_t>& shape, uint64_t seed) {
   return torch::randn(shape, make_generator(seed, torch::kCPU), torch::kDouble);
@@ -65,7 +70,7 @@ std::vector<torch::Tensor> make_parameters() {
 
 NamedTensors named(const std::vector<torch::Tensor>& parameters) {
   NamedTensors result;
-  for (size_t i = 0; i < parameters.size(); ++i) result.emplace_back("p" + std::to_string(i), parameters[i]);
+  for (size_t i = 0; i < parameters.size(); ++i) result.emplace_back(kNames[i], parameters[i]);
   return result;
 }
 
@@ -89,7 +94,8 @@ TEST_P(EveryOptimizer, MatchesTorchOver20Steps) {
     optimizer.step(gradients, kFactor);
     for (size_t i = 0; i < theirs.size(); ++i) theirs[i].mutable_grad() = gradients[i].clone();
     reference->step();
-    for (size_t i = 0; i < theirs.size(); ++i) EXPECT_TRUE(close(ours[i], theirs[i], 1e-12)) << step << " p" << i;
+    for (size_t i = 0; i < theirs.size(); ++i)
+      EXPECT_TRUE(close(ours[i], theirs[i], 1e-12)) << step << " " << kNames[i];
   }
 }
 
@@ -108,7 +114,7 @@ TEST_P(EveryOptimizer, TakesGradientsOfAnyLayout) {
     gradients[2] = gradients[2].transpose(0, 1).contiguous().transpose(0, 1);
     strided.step(gradients, 1.0);
   }
-  for (size_t i = 0; i < actual.size(); ++i) EXPECT_TRUE(close(actual[i], expected[i], 1e-15)) << i;
+  for (size_t i = 0; i < actual.size(); ++i) EXPECT_TRUE(close(actual[i], expected[i], 1e-15)) << kNames[i];
 }
 
 TEST_P(EveryOptimizer, NamesItsStateAndSharesIt) {
@@ -116,7 +122,7 @@ TEST_P(EveryOptimizer, NamesItsStateAndSharesIt) {
   Optimizer optimizer(named(parameters), GetParam().options);
   std::vector<std::string> expected;
   for (size_t i = 0; i < parameters.size(); ++i) {
-    for (const auto& slot : GetParam().slots) expected.push_back("p" + std::to_string(i) + "." + slot);
+    for (const auto& slot : GetParam().slots) expected.push_back(kNames[i] + "." + slot);
   }
   const auto listed = optimizer.state();
   const Tensors state(listed.begin(), listed.end());
@@ -129,8 +135,8 @@ TEST_P(EveryOptimizer, NamesItsStateAndSharesIt) {
 
   optimizer.step(gradients_at(1), 1.0);
   for (const auto& [name, tensor] : state) EXPECT_GT(tensor.abs().sum().item<double>(), 0) << name;
-  if (state.contains("p0.step")) {
-    EXPECT_EQ(state.at("p0.step").item<double>(), 1);
+  if (state.contains("matrix.step")) {
+    EXPECT_EQ(state.at("matrix.step").item<double>(), 1);
   }
 
   // What is written into the state is what the next step goes on from.

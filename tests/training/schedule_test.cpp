@@ -18,7 +18,7 @@ TEST(Schedule, LinearFallsFromStartToTheEnd) {
   EXPECT_DOUBLE_EQ(learning_rate_factor(config, 0), 1);
   EXPECT_DOUBLE_EQ(learning_rate_factor(config, 20), 1);
   EXPECT_DOUBLE_EQ(learning_rate_factor(config, 40), 0.75);
-  EXPECT_DOUBLE_EQ(learning_rate_factor(config, 99), 1.0 / 80);
+  EXPECT_NEAR(learning_rate_factor(config, 99), 1.0 / 80, 1e-15);
   EXPECT_DOUBLE_EQ(learning_rate_factor(config, 100), 0);
   EXPECT_DOUBLE_EQ(learning_rate_factor(config, 1000), 0);
 }

@@ -28,7 +28,7 @@ inline Config planar_config() {
 // 8×8 digits, two small dcgans.
 inline Config digits_config() {
   auto config = planar_config();
-  config.data.kind = DataKind::digits;
+  config.data = {};
   config.data.size = 8;
   config.generator = {.kind = NetworkKind::dcgan, .latent = 3, .channels = 4, .norm = NormKind::batch};
   config.discriminator = {.kind = NetworkKind::dcgan, .channels = 4, .weight = WeightKind::none};
@@ -40,6 +40,10 @@ struct Strategy {
   std::string name;
   std::function<void(Config&)> apply;
 };
+
+inline void PrintTo(const Strategy& strategy, std::ostream* out) {
+  *out << strategy.name;
+}
 
 inline const std::vector<Strategy>& strategies() {
   static const std::vector<Strategy> kStrategies{

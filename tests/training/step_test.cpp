@@ -195,7 +195,7 @@ TEST(AdversarialStep, ClipTouchesWeightsAndBiasesOfLayersAlone) {
     config.discriminator = {.kind = NetworkKind::dcgan, .channels = 4, .norm = norm, .weight = WeightKind::none};
     config.constraint = {.kind = ConstraintKind::clip, .clip = 0.01};
     config.loss = LossKind::wgan;
-    config.optimizer.discriminator = {.kind = OptimizerKind::rmsprop, .lr = 0.1};
+    config.optimizer.discriminator = {.kind = OptimizerKind::rmsprop, .lr = 0.01};
     auto state = initial_state(config, {1, 16, 16}, torch::kCPU);
     AdversarialStep step(state, config);
     step.update_discriminator({torch::tanh(normal({6, 1, 16, 16}, 1)), normal({6, 3}, 2), {}}, 1.0, false);
@@ -237,7 +237,7 @@ TEST(AdversarialStep, LazyPenaltyComesEveryKthUpdateAndWeighsKTimesAsMuch) {
   for (int64_t update = 0; update < 7; ++update) {
     EXPECT_EQ(lazy_step.is_penalty_due(0, update), update % 3 == 0);
     auto batch = batch_for(lazy_config, update + 1);
-    if (update % 3 != 0) batch.penalty_noise[0] = {};  // nothing may read it
+    if (update % 3 != 0) batch.penalty_noise[0] = torch::Tensor();  // nothing may read it
     const auto report = lazy_step.update_discriminator(batch, 1.0, false);
     EXPECT_EQ(report.penalty.defined(), update % 3 == 0) << update;
     if (update > 0) continue;
