@@ -4,25 +4,43 @@
 
 #include <csignal>
 
+#include "app/commands.h"
+
 namespace sgan {
 namespace {
 
 volatile std::sig_atomic_t requested = 0;
 
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
+
+void handle(void (*handler)(int)) {
+  struct sigaction action = {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  for (const int signal : kSignals) sigaction(signal, &action, nullptr);
+}
+
+void end(int) {
+  _exit(kInterrupted);
+}
+
 void request(int) {
   requested = 1;
+  handle(end);
   constexpr char kText[] = "\nstopping after this step and saving; once more to stop at once\n";
   [[maybe_unused]] const auto written = write(STDERR_FILENO, kText, sizeof kText - 1);
 }
 
 }  // namespace
 
+void end_on_interrupt() {
+  handle(end);
+}
+
 void catch_interrupts() {
-  struct sigaction action = {};
-  action.sa_handler = request;
-  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  handle(request);
+  // A reader of the progress that goes away (`train … 2>&1 | head`) must not end the run.
+  std::signal(SIGPIPE, SIG_IGN);
 }
 
 bool interrupt_requested() {

@@ -48,26 +48,35 @@ LoadedGenerator load_trained_generator(const std::filesystem::path& run, std::op
                                        const std::string& weights) {
   LoadedGenerator loaded;
   if (std::filesystem::is_regular_file(run)) {
+    if (step) {
+      throw UserError("--step chooses among a run folder's checkpoints; " + run.string() + " is one file",
+                      UserError::Kind::usage);
+    }
     loaded.checkpoint = run;
   } else {
     const auto folder = RunFolder::open_read_only(run);
     loaded.run = folder.path();
     loaded.checkpoint = find_checkpoint(folder, step);
   }
-  const auto record = read_checkpoint_record(loaded.checkpoint);
+  const auto checkpoint = read_checkpoint(loaded.checkpoint);
+  const auto& record = checkpoint.record;
   loaded.step = record.step;
   loaded.sample_shape = record.sample_shape;
-  loaded.config = parse_config(record.config, loaded.checkpoint.string() + " (config)");
-  const bool has_average = has_averaged_weights(loaded.checkpoint);
-  if (weights == "ema" && !has_average) {
+  loaded.config = parse_resolved_config(record.config, loaded.checkpoint.string() + " (config)");
+  if (is_planar(loaded.config.data.kind) != (record.sample_shape.size() == 1)) {
+    throw UserError(
+        fmt::format("{}: its sample_shape does not fit its data.kind {}. The file was altered; use another.",
+                    loaded.checkpoint.string(), name_of(loaded.config.data.kind)));
+  }
+  if (weights == "ema" && !record.averaged) {
     throw UserError(fmt::format("{} holds no averaged weights: it was trained with ema.decay 0. Use --weights raw.",
                                 loaded.checkpoint.string()),
                     UserError::Kind::usage);
   }
-  loaded.averaged = has_average && weights != "raw";
+  loaded.averaged = record.averaged && weights != "raw";
   set_threads(loaded.config.threads);
   loaded.network = make_generator(loaded.config, loaded.sample_shape);
-  load_generator(loaded.checkpoint, *loaded.network, loaded.averaged);
+  restore_generator(checkpoint, *loaded.network, loaded.averaged);
   return loaded;
 }
 

@@ -1,8 +1,12 @@
+#include <c10/util/Exception.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -20,9 +24,13 @@ constexpr const char* kDescription =
     "sample grids and checkpoints from which it continues exactly.\n\n"
     "  spectral-gan train configs/digits/spectral.yaml\n"
     "  spectral-gan train configs/folder.yaml data.path=photos data.size=64 train.steps=20000\n"
-    "  spectral-gan resume outputs/digits/00000-spectral-seed0\n"
+    "  spectral-gan resume outputs/digits/00000-digits-spectral-seed0\n"
     "  spectral-gan report outputs/digits/*\n"
     "  spectral-gan config                         every key of a config, explained\n";
+
+constexpr const char* kNoMemory =
+    "not enough memory. Lower train.batch, the networks' channels or data.size, or use a machine with more.";
+constexpr const char* kDefect = "This is a defect of spectral-gan, not of your input.";
 
 constexpr const char* kFooter =
     "\n`spectral-gan COMMAND --help` is the manual of a command.\n"
@@ -76,8 +84,22 @@ int main(int argc, char** argv) {
   } catch (const sgan::UserError& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return error.kind() == sgan::UserError::Kind::usage ? 2 : 1;
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::fprintf(stderr, "error: %s: %s. Give another path.\n", error.path1().c_str(), error.code().message().c_str());
+    return 1;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "error: %s\n", kNoMemory);
+    return 1;
+  } catch (const c10::Error& error) {
+    const std::string text = error.what_without_backtrace();
+    if (text.find("allocate memory") != std::string::npos || text.find("out of memory") != std::string::npos) {
+      std::fprintf(stderr, "error: %s\n", kNoMemory);
+    } else {
+      std::fprintf(stderr, "internal error: %s\n%s\n", text.c_str(), kDefect);
+    }
+    return 1;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "internal error: %s\nThis is a defect of spectral-gan, not of your input.\n", error.what());
+    std::fprintf(stderr, "internal error: %s\n%s\n", error.what(), kDefect);
     return 1;
   }
 }

@@ -13,6 +13,8 @@ namespace {
 constexpr auto kRedraw = std::chrono::milliseconds(200);
 constexpr auto kPlainLine = std::chrono::seconds(5);
 
+constexpr int64_t kWidthForBar = 70;
+
 int64_t terminal_width() {
   winsize size = {};
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
@@ -52,8 +54,10 @@ void Progress::clear() {
 void Progress::update(int64_t done, const std::string& note) {
   const auto now = Clock::now();
   const auto age = now - shown_;
+  if (done == last_shown_) return;
   if (done < total_ && age < (terminal_ ? Clock::duration(kRedraw) : Clock::duration(kPlainLine))) return;
   shown_ = now;
+  last_shown_ = done;
   auto text = line(done, note);
   if (!terminal_) {
     fmt::print(stderr, "{}\n", text);
@@ -71,7 +75,7 @@ std::string Progress::line(int64_t done, const std::string& note) const {
   const auto seconds = std::chrono::duration<double>(shown_ - begun_).count();
   const auto rate = seconds > 0 ? static_cast<double>(done - begun_at_) / seconds : 0.0;
   auto text = fmt::format("{} ", what_);
-  if (terminal_) text += bar(share) + " ";
+  if (terminal_ && terminal_width() >= kWidthForBar) text += bar(share) + " ";
   text += fmt::format("{}/{} {:.0f}%", done, total_, 100 * share);
   if (rate > 0) {
     text += fmt::format("  {:.{}f} {}/s", rate, rate < 100 ? 1 : 0, unit_);

@@ -30,6 +30,7 @@ class Progress {
   int64_t total_;
   bool terminal_;
   bool drawn_ = false;
+  int64_t last_shown_ = -1;
   Clock::time_point begun_ = Clock::now();
   Clock::time_point shown_ = Clock::now();
 };

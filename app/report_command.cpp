@@ -16,7 +16,7 @@ constexpr const char* kFooter =
     "\nWrites one self-contained HTML file: table, sample grids side by side over the steps, curves, configs. It opens "
     "from\n"
     "disk with the network off. The table is printed too; the page's path is the last line of stdout.\n\n"
-    "  spectral-gan report outputs/digits/00000-spectral-seed0\n"
+    "  spectral-gan report outputs/digits/00000-digits-spectral-seed0\n"
     "  spectral-gan report outputs/demo/none outputs/demo/gp outputs/demo/spectral --out report.html\n";
 
 struct Arguments {

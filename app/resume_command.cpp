@@ -1,10 +1,12 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <memory>
 
 #include "app/commands.h"
+#include "app/interrupt.h"
 #include "app/session.h"
 #include "configs/error.h"
 #include "configs/loader.h"
@@ -15,55 +17,86 @@ namespace {
 
 constexpr const char* kFooter =
     "\nContinues from the run's last good checkpoint as if it had never stopped: on the CPU, with the same number of\n"
-    "threads, every tensor ends bit for bit as in a run that was left alone. A damaged checkpoint is named and the "
-    "one\n"
-    "before it used.\n";
+    "threads and the same data, every tensor ends bit for bit as in a run that was left alone. A damaged checkpoint "
+    "is\n"
+    "named, set aside as *.damaged, and the one before it used.\n";
 
 struct Arguments {
   std::string run;
   std::optional<int64_t> stop_at;
 };
 
-// Fills the state from the newest checkpoint that is whole; returns the lines of metrics.jsonl that belong to it. A run
-// without any checkpoint begins anew.
-int64_t load_last_good(const RunFolder& folder, const Config& config, TrainingState& state) {
+// The newest checkpoint that is whole; none where the run was killed before its first.
+std::optional<Checkpoint> last_good(const RunFolder& folder) {
   const auto checkpoints = folder.checkpoints();
   for (auto entry = checkpoints.rbegin(); entry != checkpoints.rend(); ++entry) {
-    CheckpointRecord record;
     try {
-      record = read_checkpoint_record(entry->second);
-      if (record.config == dump_config(config)) load_checkpoint(entry->second, state);
+      return read_checkpoint(entry->second);
     } catch (const UserError& error) {
-      fmt::print(stderr, "warning: {}\n", error.what());
-      continue;
+      // Out of the way, so that retention does not count it among the good ones.
+      auto aside = entry->second;
+      aside += ".damaged";
+      fmt::print(stderr, "warning: {}\nwarning: kept as {}\n", error.what(), aside.filename().string());
+      std::filesystem::rename(entry->second, aside);
     }
-    if (record.config != dump_config(config)) {
-      throw UserError(fmt::format("{} differs from the config that {} was trained with, so going on would be another "
-                                  "run. Undo the change, or start a new run with `spectral-gan train {}`.",
-                                  folder.config_path().string(), entry->second.string(), folder.config_path().string()),
-                      UserError::Kind::usage);
-    }
-    fmt::print(stderr, "resuming {} from step {}\n", folder.path().string(), record.step);
-    return record.metrics_lines;
   }
-  if (!checkpoints.empty()) {
-    throw UserError(fmt::format("no checkpoint in {} can be read. Start a new run with `spectral-gan train {}`.",
-                                folder.path().string(), folder.config_path().string()));
-  }
-  fmt::print(stderr, "{} has no checkpoint yet: starting from step 0\n", folder.path().string());
-  return 0;
+  if (checkpoints.empty()) return std::nullopt;
+  throw UserError(fmt::format("no checkpoint in {} can be read. Start a new run with `spectral-gan train {}`.",
+                              folder.path().string(), folder.config_path().string()));
+}
+
+void check_config_unchanged(const RunFolder& folder, const Config& config, const Checkpoint& checkpoint) {
+  const auto trained = parse_resolved_config(checkpoint.record.config, checkpoint.path.string() + " (config)");
+  const auto keys = differing_keys(trained, config);
+  if (keys.empty()) return;
+  throw UserError(fmt::format("{} differs from the config that {} was trained with ({}), so going on would be another "
+                              "run. Undo the change, or start a new run with `spectral-gan train {}`.",
+                              folder.config_path().string(), checkpoint.path.string(), fmt::join(keys, ", "),
+                              folder.config_path().string()),
+                  UserError::Kind::usage);
+}
+
+void check_data_unchanged(const Prepared& prepared, const Checkpoint& checkpoint) {
+  if (prepared.data_fingerprint == checkpoint.record.data) return;
+  throw UserError(
+      fmt::format("the data differ from those that {} was trained with; they are now: {}. Going on would be "
+                  "another run. Restore the data, or start a new run.",
+                  checkpoint.path.string(), prepared.dataset.description));
+}
+
+void finish(RunFolder& folder, int64_t steps) {
+  // A run killed between its last checkpoint and its status still says running.
+  auto status = folder.read_status();
+  status["status"] = "finished";
+  status["step"] = steps;
+  folder.write_status(status);
+  fmt::print(stderr, "{} is finished: all {} steps are done\n", folder.path().string(), steps);
+  fmt::print("{}\n", folder.path().string());
 }
 
 void resume(const Arguments& arguments) {
+  end_on_interrupt();
   auto folder = RunFolder::open(arguments.run);
   const auto config = load_config(folder.config_path());
-  auto prepared = prepare(config);
-  const auto metrics_lines = load_last_good(folder, config, prepared.state);
-  if (prepared.state.step >= config.train.steps) {
-    fmt::print(stderr, "{} is finished: all {} steps are done\n", folder.path().string(), config.train.steps);
-    fmt::print("{}\n", folder.path().string());
-    return;
+  const auto checkpoint = last_good(folder);
+  const auto step = checkpoint ? checkpoint->record.step : 0;
+  if (checkpoint) check_config_unchanged(folder, config, *checkpoint);
+  if (step >= config.train.steps) return finish(folder, step);
+  if (arguments.stop_at && *arguments.stop_at <= step) {
+    throw UserError(
+        fmt::format("--stop-at {}: the run is at step {} already. Give a later step.", *arguments.stop_at, step),
+        UserError::Kind::usage);
   }
+
+  auto prepared = prepare(config);
+  if (checkpoint) {
+    check_data_unchanged(prepared, *checkpoint);
+    restore(*checkpoint, prepared.state);
+    fmt::print(stderr, "resuming {} from step {}\n", folder.path().string(), step);
+  } else {
+    fmt::print(stderr, "{} has no checkpoint yet: starting from step 0\n", folder.path().string());
+  }
+  const auto metrics_lines = checkpoint ? checkpoint->record.metrics_lines : 0;
   const bool finished = run_session(folder, config, prepared, metrics_lines, arguments.stop_at);
   end_session(folder, finished, config.train.steps);
 }
@@ -74,9 +107,7 @@ void add_resume_command(CLI::App& program) {
   auto arguments = std::make_shared<Arguments>();
   auto* command = program.add_subcommand("resume", "Continue a run that was interrupted or killed, exactly");
   command->add_option("run", arguments->run, "Run folder")->required()->type_name("RUN");
-  command->add_option("--stop-at", arguments->stop_at, "Save and stop after this step, as Ctrl-C would")
-      ->type_name("STEP")
-      ->check(CLI::PositiveNumber);
+  add_stop_at(*command, arguments->stop_at);
   command->footer(kFooter);
   command->callback([arguments] { resume(*arguments); });
 }

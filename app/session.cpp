@@ -7,6 +7,7 @@
 #include <torch/utils.h>
 #include <torch/version.h>
 
+#include <CLI/Config.hpp>
 #include <cmath>
 #include <ctime>
 #include <nlohmann/json.hpp>
@@ -120,6 +121,8 @@ class Recorder {
         logger_("run", std::make_shared<spdlog::sinks::basic_file_sink_st>(folder.log_path().string())),
         progress_("train", "step", prepared.state.step, config.train.steps) {
     logger_.flush_on(spdlog::level::info);
+    // A disk that refuses the log refuses the checkpoint too, and that is told as the run's failure.
+    logger_.set_error_handler([](const std::string&) {});
     logger_.info("{}; data: {}; device {}; {} threads; from step {}", strategy_name(config),
                  prepared.dataset.description, prepared.device.str(), torch::get_num_threads(), prepared.state.step);
   }
@@ -163,7 +166,8 @@ class Recorder {
 
   void checkpoint(int64_t step) {
     metrics_.sync();
-    save_checkpoint(folder_.checkpoint_path(step), prepared_.state, metrics_.lines(), config_text_);
+    save_checkpoint(folder_.checkpoint_path(step), prepared_.state,
+                    {.metrics_lines = metrics_.lines(), .data = prepared_.data_fingerprint, .config = config_text_});
     folder_.prune_checkpoints(config_.checkpoint.keep);
   }
 
@@ -182,6 +186,12 @@ class Recorder {
 };
 
 }  // namespace
+
+void add_stop_at(CLI::App& command, std::optional<int64_t>& stop_at) {
+  command.add_option("--stop-at", stop_at, "Save and stop after this step, as Ctrl-C would, but with exit code 0")
+      ->type_name("STEP")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}));
+}
 
 void set_threads(int64_t threads) {
   const auto cores = static_cast<int64_t>(std::max(1U, std::thread::hardware_concurrency()));
@@ -215,7 +225,8 @@ Prepared prepare(const Config& config) {
                     UserError::Kind::usage);
   }
   auto state = initial_state(config, dataset.sample_shape(), device);
-  return {device, std::move(dataset), std::move(state)};
+  auto digest = fingerprint(dataset);
+  return {device, std::move(dataset), std::move(digest), std::move(state)};
 }
 
 bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, int64_t metrics_lines,
@@ -253,7 +264,7 @@ void end_session(const RunFolder& folder, bool finished, int64_t steps) {
   }
   fmt::print("{}\n", path);
   std::fflush(stdout);
-  if (interrupt_requested()) throw ExitCode{kInterrupted};
+  if (!finished && interrupt_requested()) throw ExitCode{kInterrupted};
 }
 
 }  // namespace sgan

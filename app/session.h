@@ -1,5 +1,6 @@
 #pragma once
 
+#include <CLI/App.hpp>
 #include <cstdint>
 #include <optional>
 
@@ -14,6 +15,7 @@ namespace sgan {
 struct Prepared {
   torch::Device device;
   Dataset dataset;
+  std::string data_fingerprint;
   TrainingState state;
 };
 Prepared prepare(const Config& config);
@@ -30,6 +32,9 @@ void end_session(const RunFolder& folder, bool finished, int64_t steps);
 
 // Pictures of samples as the run folder shows them: a grid of images, or points over the data's.
 torch::Tensor picture(const torch::Tensor& samples, const torch::Tensor& reference_points);
+
+// The option --stop-at of train and resume.
+void add_stop_at(CLI::App& command, std::optional<int64_t>& stop_at);
 
 // Sets the number of CPU threads that torch computes with; 0: one a core.
 void set_threads(int64_t threads);

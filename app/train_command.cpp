@@ -5,7 +5,9 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "app/interrupt.h"
 #include "app/session.h"
+#include "configs/advice.h"
 #include "configs/loader.h"
 
 namespace sgan {
@@ -26,7 +28,9 @@ struct Arguments {
 };
 
 void train(const Arguments& arguments) {
+  end_on_interrupt();
   const auto config = load_config(arguments.config, arguments.overrides);
+  for (const auto& line : advice(config)) fmt::print(stderr, "warning: {}\n", line);
   // The folder's own errors come before minutes of loading; the folder itself comes after everything that can fail.
   if (!arguments.out.empty()) RunFolder::check_vacant(arguments.out);
   auto prepared = prepare(config);
@@ -46,9 +50,7 @@ void add_train_command(CLI::App& program) {
   command->add_option("overrides", arguments->overrides, "key.sub=value, replacing what the config says");
   command->add_option("--out", arguments->out, "Run folder to make (default: a numbered one below the config's output)")
       ->type_name("DIR");
-  command->add_option("--stop-at", arguments->stop_at, "Save and stop after this step, as Ctrl-C would")
-      ->type_name("STEP")
-      ->check(CLI::PositiveNumber);
+  add_stop_at(*command, arguments->stop_at);
   command->footer(kFooter);
   command->callback([arguments] { train(*arguments); });
 }

@@ -126,6 +126,22 @@ struct DocumentStart : YAML::EventHandler {
   YAML::Mark mark;
 };
 
+// Well-formed as RFC 3629 has it, but for surrogates and overlong forms, which harm nobody here.
+bool is_utf8(std::string_view text) {
+  int following = 0;
+  for (const unsigned char byte : text) {
+    const bool continues = (byte & 0xc0) == 0x80;
+    if (continues != (following > 0)) return false;
+    if (continues) {
+      --following;
+    } else if (byte >= 0x80) {
+      if (byte < 0xc2 || byte > 0xf4) return false;
+      following = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+    }
+  }
+  return following == 0;
+}
+
 YAML::Node parse_yaml(const Origin& origin, const std::string& text) {
   if (text.size() > kLargestFile) fail("{}: larger than 1 MiB, which no config is; is it the right file?", origin.name);
   // yaml-cpp takes the byte 4 for the end of the file and would drop what follows.
@@ -137,6 +153,8 @@ YAML::Node parse_yaml(const Origin& origin, const std::string& text) {
     mark.column = static_cast<int>(bad - line_begin);
     origin.fail(mark, "got the control character 0x{:02x}, allowed: plain text in UTF-8; remove it.", *bad);
   }
+  if (!is_utf8(text))
+    fail("{}: not in UTF-8; convert it, and rename files and folders whose names are not.", origin.name);
   try {
     // YAML::Load reads the first document and drops the rest; YAML::LoadAll never ends on a text such as ", a".
     std::istringstream stream(text);
@@ -302,6 +320,13 @@ std::string read_text(const fs::path& file, const std::string& where) {
   return text;
 }
 
+// A file's one name, to find circles by; what has none (a pipe of the shell, say) goes by the name given.
+fs::path identity(const fs::path& file) {
+  std::error_code error;
+  const fs::path canonical = fs::weakly_canonical(file, error);
+  return error ? file : canonical;
+}
+
 // Applies a text, and before it the file that it extends. `chain`: the files being read, outermost first.
 void read_config(Config& config, const Origin& origin, const std::string& text, const fs::path& folder,
                  std::vector<fs::path> chain) {
@@ -314,7 +339,7 @@ void read_config(Config& config, const Origin& origin, const std::string& text, 
     const fs::path base = folder / extends.Scalar();
     const std::string where = origin.at(extends.Mark()) + "extends: ";
     const std::string base_text = read_text(base, where);
-    chain.push_back(fs::weakly_canonical(base));
+    chain.push_back(identity(base));
     if (std::ranges::count(chain, chain.back()) > 1) {
       std::vector<std::string> files;
       for (const fs::path& file : chain) files.push_back(file.string());
@@ -426,7 +451,7 @@ std::string wrap(const std::string& text, size_t indent) {
 Config load_config(const fs::path& file, const std::vector<std::string>& overrides) {
   Config config;
   const std::string text = read_text(file, "");
-  read_config(config, {file.string()}, text, file.parent_path(), {fs::weakly_canonical(file)});
+  read_config(config, {file.string()}, text, file.parent_path(), {identity(file)});
   return finish(std::move(config), file.string(), overrides);
 }
 
@@ -434,6 +459,21 @@ Config parse_config(const std::string& text, const std::string& origin, const st
   Config config;
   read_config(config, {origin}, text, "", {});
   return finish(std::move(config), origin, overrides);
+}
+
+Config parse_resolved_config(const std::string& text, const std::string& origin) {
+  const YAML::Node root = parse_yaml({origin}, text);
+  if (root.IsMap() && root["extends"])
+    fail("{}: got extends, which no resolved config has; the file was altered.", origin);
+  return parse_config(text, origin);
+}
+
+std::vector<std::string> differing_keys(const Config& a, const Config& b) {
+  std::vector<std::string> keys;
+  for (const Key& key : schema()) {
+    if (key.get(a) != key.get(b)) keys.push_back(key.name);
+  }
+  return keys;
 }
 
 void check_config(const Config& config) {

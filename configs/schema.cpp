@@ -286,7 +286,8 @@ std::vector<Key> make_schema() {
       key(MEMBER(spectral.power_iterations), Integers{1, 1000},
           "Power iterations per discriminator update, by which the singular value is tracked."),
       key(MEMBER(spectral.warmup), Integers{0, 100'000}, "Power iterations when a layer is created."),
-      key(MEMBER(spectral.eps), kPositive, "Smallest length by which the iteration's vectors are divided."),
+      key(MEMBER(spectral.eps), Numbers{0.0, false, 1e-3},
+          "A singular value or a vector's length up to this counts as zero: such a weight stays as it is."),
 
       key(MEMBER(loss), "What the two networks minimize."),
       penalties_key(),
@@ -315,15 +316,19 @@ std::vector<Key> make_schema() {
       key(MEMBER(train.boost.critic_steps), Integers{0, 10'000},
           "Discriminator updates in a boosted step, as in the first WGAN code (100, 25, 500); 0 boosts none."),
       key(MEMBER(train.boost.first), kSteps, "Steps at the start of the run that are boosted."),
-      key(MEMBER(train.boost.every), kSteps, "Boost each step whose number is a multiple of this; 0 means none."),
+      key(MEMBER(train.boost.every), kSteps,
+          "Boost each step before which a multiple of this many are done; 0 means none."),
 
-      key(MEMBER(log.every), kSteps, "Steps between two lines of metrics; 0 means never."),
-      key(MEMBER(sample.every), kSteps, "Steps between two grids of samples; 0 means only at the end."),
+      key(MEMBER(log.every), kSteps,
+          "Steps between two lines of metrics; measurements and the last step write one in any case."),
+      key(MEMBER(sample.every), kSteps,
+          "Steps between two grids of samples; 0 means only before the first step and after the last."),
       key(MEMBER(sample.count), Integers{1, 1024}, "Images in a grid."),
       key(MEMBER(checkpoint.every), kSteps, "Steps between two checkpoints; 0 means only at the end."),
       key(MEMBER(checkpoint.keep), Integers{1, 1'000'000}, "Latest checkpoints that stay on disk."),
       key(MEMBER(lipschitz.every), kSteps,
-          "Steps between two measurements of the discriminator's Lipschitz bounds; 0 means never."),
+          "Steps between two measurements of the discriminator: its slopes and its layers' singular values; 0 means "
+          "never."),
   };
   std::ranges::move(rest, std::back_inserter(keys));
   return keys;
@@ -362,8 +367,10 @@ const std::vector<KeyOf<PenaltyOptions>>& penalty_schema() {
             "Which penalty; gp, gp_one_sided and zero_centred act between real and fake samples, dragan around real "
             "ones, r1 on real and r2 on fake ones."),
         key(MEMBER(weight), kNotNegative,
-            "Factor of the term in the loss; for r1 and r2 it is gamma, which the loss halves."),
-        key(MEMBER(every), Integers{1, kBillion}, "Discriminator updates from one application to the next."),
+            "Factor of the term in the loss; for r1 and r2 it is gamma, which the loss halves; times `every` where it "
+            "is due."),
+        key(MEMBER(every), Integers{1, kBillion},
+            "Discriminator updates from one application to the next; the term is then weighted by as much."),
     };
   }();
   return keys;

@@ -1,6 +1,19 @@
 #include "data/dataset.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "run/sha256.h"
+
 namespace sgan {
+
+std::string fingerprint(const Dataset& dataset) {
+  const auto samples = dataset.samples.contiguous();
+  Sha256 digest;
+  digest.update(fmt::format("{} {}", torch::toString(samples.scalar_type()), fmt::join(samples.sizes(), " ")));
+  digest.update({static_cast<const char*>(samples.const_data_ptr()), samples.nbytes()});
+  return digest.hex();
+}
 
 torch::Tensor deliver(const Dataset& dataset, const torch::Tensor& indices, const torch::Tensor& flip,
                       torch::Device device) {

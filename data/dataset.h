@@ -30,6 +30,9 @@ struct Dataset {
   bool planar() const { return samples.dim() == 2; }
 };
 
+// SHA-256 of the samples and their shape, in hex: the same data in the same order have the same one.
+std::string fingerprint(const Dataset& dataset);
+
 // Told now and then, on the caller's thread, how many of the files are loaded.
 using LoadProgress = std::function<void(int64_t done, int64_t total)>;
 

@@ -62,11 +62,16 @@ Images list_images(const fs::path& folder) {
       throw UserError(fmt::format("data.path: {} is not a folder. Set it to a folder of images; unpack archives first.",
                                   folder.string()));
     }
+    std::set<fs::path> visited{fs::canonical(folder)};  // a link to a folder that was listed adds nothing
     using Walk = fs::recursive_directory_iterator;
     for (Walk entry(folder, fs::directory_options::follow_directory_symlink); entry != Walk(); ++entry) {
       const bool hidden = entry->path().filename().string().starts_with('.');
-      if (hidden && entry->is_directory()) entry.disable_recursion_pending();
+      const bool enters = entry->is_directory() && !hidden && visited.insert(fs::canonical(entry->path())).second;
+      if (!enters) entry.disable_recursion_pending();
       if (hidden || !is_image(entry->path()) || entry->is_directory()) continue;
+      if (!entry->is_regular_file()) {  // a pipe or a device could keep its reader waiting for ever
+        throw UserError(fmt::format("data.path: {} is no ordinary file. Remove it.", entry->path().string()));
+      }
       images.push_back({.path = entry->path().lexically_relative(folder), .size = {}, .error = {}});
     }
   } catch (const fs::filesystem_error& error) {

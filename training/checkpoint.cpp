@@ -5,6 +5,7 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 #include <sstream>
 
@@ -16,81 +17,76 @@ namespace {
 
 constexpr std::string_view kFormat = "spectral-gan checkpoint";
 
-int64_t integer(const std::map<std::string, std::string>& metadata, const std::string& key,
-                const std::filesystem::path& path) {
-  const auto found = metadata.find(key);
-  try {
-    if (found != metadata.end()) return std::stoll(found->second);
-  } catch (const std::exception&) {
-  }
+using Metadata = std::map<std::string, std::string>;
+
+[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& problem) {
   throw UserError(
-      fmt::format("{}: the checkpoint's metadata has no whole number '{}'. It is damaged or was made by "
-                  "another program; use the checkpoint before it.",
-                  path.string(), key));
+      fmt::format("{}: {}. The file is damaged or was made by another program; use the checkpoint before it.",
+                  path.string(), problem));
 }
 
-std::vector<int64_t> shape(const std::map<std::string, std::string>& metadata, const std::filesystem::path& path) {
+// The whole of a text as a whole number from `least` on.
+int64_t integer(const std::filesystem::path& path, const Metadata& metadata, const std::string& key, int64_t least) {
+  const auto found = metadata.find(key);
+  int64_t value = 0;
+  if (found != metadata.end()) {
+    const auto& text = found->second;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && end == text.data() + text.size() && value >= least) return value;
+  }
+  refuse(path, fmt::format("its metadata has no whole number '{}' of at least {}", key, least));
+}
+
+std::vector<int64_t> sample_shape(const std::filesystem::path& path, const Metadata& metadata) {
+  constexpr int64_t kMostPixels = 4096;
   std::vector<int64_t> sizes;
   const auto found = metadata.find("sample_shape");
   std::istringstream text(found == metadata.end() ? "" : found->second);
   for (int64_t size = 0; text >> size;) sizes.push_back(size);
-  const bool plausible = std::all_of(sizes.begin(), sizes.end(), [](int64_t size) { return size >= 1 && size <= 4096; });
-  if ((sizes.size() == 1 || sizes.size() == 3) && plausible) return sizes;
-  throw UserError(fmt::format("{}: the checkpoint's metadata has no sample_shape such as '3 32 32'. It is damaged or was "
-                              "made by another program; use the checkpoint before it.",
-                              path.string()));
+  const bool plausible =
+      text.eof() && std::ranges::all_of(sizes, [](auto size) { return size >= 1 && size <= kMostPixels; });
+  if (plausible && (sizes.size() == 3 || sizes == std::vector<int64_t>{2})) return sizes;
+  refuse(path, "its metadata has no sample_shape such as '3 32 32' or '2'");
 }
 
-std::string shape_text(const torch::Tensor& tensor) {
-  return fmt::format("({})", fmt::join(tensor.sizes(), ", "));
+std::string describe(const torch::Tensor& tensor) {
+  return fmt::format("{} ({})", torch::toString(tensor.scalar_type()), fmt::join(tensor.sizes(), ", "));
 }
 
-// Copies every wanted tensor from the file, after all of them were found to fit. others: whether the file may hold more.
-void copy_by_name(const std::filesystem::path& path, const std::map<std::string, torch::Tensor>& stored,
-                  const NamedTensors& wanted, bool others) {
+// Copies every wanted tensor from the checkpoint, after all of them were found to fit and, where `all` of the
+// checkpoint is wanted, none is left over.
+void copy_by_name(const Checkpoint& checkpoint, const NamedTensors& wanted, bool all) {
+  constexpr size_t kMostListed = 8;
   std::vector<std::string> problems;
-  std::set<std::string> names;
+  std::set<std::string> unknown;
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    if (all) unknown.insert(name);
+  }
   for (const auto& [name, tensor] : wanted) {
-    names.insert(name);
-    const auto found = stored.find(name);
-    if (found == stored.end()) {
+    unknown.erase(name);
+    const auto found = checkpoint.tensors.find(name);
+    if (found == checkpoint.tensors.end()) {
       problems.push_back(fmt::format("{} is missing", name));
-    } else if (found->second.sizes() != tensor.sizes()) {
-      problems.push_back(
-          fmt::format("{} has shape {}, the config makes {}", name, shape_text(found->second), shape_text(tensor)));
+    } else if (found->second.sizes() != tensor.sizes() || found->second.scalar_type() != tensor.scalar_type()) {
+      problems.push_back(fmt::format("{} is {}, the config makes {}", name, describe(found->second), describe(tensor)));
     }
   }
-  for (const auto& [name, tensor] : stored) {
-    if (!others && !names.contains(name)) problems.push_back(fmt::format("{} is unknown", name));
-  }
+  for (const auto& name : unknown) problems.push_back(fmt::format("{} is unknown", name));
   if (!problems.empty()) {
     const auto total = problems.size();
-    if (total > 8) problems.resize(8);
+    problems.resize(std::min(total, kMostListed));
     throw UserError(
         fmt::format("{}: {} tensor(s) do not fit the config's networks: {}{}. Use the config.yaml that the "
                     "run was started with.",
-                    path.string(), total, fmt::join(problems, "; "), total > 8 ? "; …" : ""));
+                    checkpoint.path.string(), total, fmt::join(problems, "; "), total > kMostListed ? "; …" : ""));
   }
   torch::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : wanted) tensor.copy_(stored.at(name));
-}
-
-NamedTensors with_prefix(const std::string& prefix, const NetworkImpl& network) {
-  NamedTensors tensors;
-  for (const auto& item : network.named_parameters()) tensors.emplace_back(prefix + item.key(), item.value());
-  for (const auto& item : network.named_buffers()) tensors.emplace_back(prefix + item.key(), item.value());
-  return tensors;
-}
-
-bool holds_averaged(const std::map<std::string, std::string>& metadata) {
-  const auto found = metadata.find("ema");
-  return found != metadata.end() && found->second == "true";
+  for (const auto& [name, tensor] : wanted) tensor.copy_(checkpoint.tensors.at(name));
 }
 
 }  // namespace
 
-void save_checkpoint(const std::filesystem::path& path, const TrainingState& state, int64_t metrics_lines,
-                     const std::string& config) {
+void save_checkpoint(const std::filesystem::path& path, const TrainingState& state, CheckpointRecord record) {
   TensorFile file;
   for (const auto& [name, tensor] : named_tensors(state)) {
     if (!torch::isfinite(tensor).all().item<bool>()) {
@@ -104,44 +100,48 @@ void save_checkpoint(const std::filesystem::path& path, const TrainingState& sta
   file.metadata = {{"format", std::string(kFormat)},
                    {"step", std::to_string(state.step)},
                    {"discriminator_updates", std::to_string(state.discriminator_updates)},
-                   {"metrics_lines", std::to_string(metrics_lines)},
+                   {"metrics_lines", std::to_string(record.metrics_lines)},
                    {"sample_shape", fmt::format("{}", fmt::join(state.sample_shape, " "))},
                    {"ema", state.generator_ema != nullptr ? "true" : "false"},
-                   {"config", config}};
+                   {"data", std::move(record.data)},
+                   {"config", std::move(record.config)}};
   save_tensors(path, file);
 }
 
-CheckpointRecord read_checkpoint_record(const std::filesystem::path& path) {
-  const auto metadata = load_metadata(path);
+Checkpoint read_checkpoint(const std::filesystem::path& path) {
+  auto file = load_tensors(path);
+  const auto& metadata = file.metadata;
   const auto format = metadata.find("format");
-  if (format == metadata.end() || format->second != kFormat || !metadata.contains("config")) {
+  if (format == metadata.end() || format->second != kFormat) {
     throw UserError(
         fmt::format("{} is a safetensors file, but no checkpoint of spectral-gan: its metadata lacks "
                     "format: {}. Give a run folder or one of its checkpoints.",
                     path.string(), kFormat));
   }
-  return {.step = integer(metadata, "step", path),
-          .discriminator_updates = integer(metadata, "discriminator_updates", path),
-          .metrics_lines = integer(metadata, "metrics_lines", path),
-          .sample_shape = shape(metadata, path),
-          .config = metadata.at("config")};
+  for (const std::string key : {"sha256", "format_version", "ema", "data", "config"}) {
+    if (!metadata.contains(key)) refuse(path, fmt::format("its metadata has no '{}'", key));
+  }
+  CheckpointRecord record{.step = integer(path, metadata, "step", 0),
+                          .discriminator_updates = 0,
+                          .metrics_lines = integer(path, metadata, "metrics_lines", 0),
+                          .sample_shape = sample_shape(path, metadata),
+                          .averaged = metadata.at("ema") == "true",
+                          .data = metadata.at("data"),
+                          .config = metadata.at("config")};
+  // Every step has at least one update of the discriminator.
+  record.discriminator_updates = integer(path, metadata, "discriminator_updates", record.step);
+  return {path, std::move(record), std::move(file.tensors)};
 }
 
-void load_checkpoint(const std::filesystem::path& path, TrainingState& state) {
-  const auto record = read_checkpoint_record(path);
-  copy_by_name(path, load_tensors(path).tensors, named_tensors(state), /*others=*/false);
-  state.step = record.step;
-  state.discriminator_updates = record.discriminator_updates;
+void restore(const Checkpoint& checkpoint, TrainingState& state) {
+  copy_by_name(checkpoint, named_tensors(state), /*all=*/true);
+  state.step = checkpoint.record.step;
+  state.discriminator_updates = checkpoint.record.discriminator_updates;
 }
 
-bool has_averaged_weights(const std::filesystem::path& path) {
-  return holds_averaged(load_metadata(path));
-}
-
-void load_generator(const std::filesystem::path& path, NetworkImpl& generator, bool averaged) {
-  const auto file = load_tensors(path);
-  const std::string prefix = averaged && holds_averaged(file.metadata) ? "generator_ema." : "generator.";
-  copy_by_name(path, file.tensors, with_prefix(prefix, generator), /*others=*/true);
+void restore_generator(const Checkpoint& checkpoint, NetworkImpl& generator, bool averaged) {
+  const std::string prefix = averaged && checkpoint.record.averaged ? "generator_ema." : "generator.";
+  copy_by_name(checkpoint, named_tensors(prefix, generator), /*all=*/false);
 }
 
 }  // namespace sgan

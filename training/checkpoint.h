@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include "training/state.h"
@@ -11,27 +12,33 @@ namespace sgan {
 struct CheckpointRecord {
   int64_t step = 0;
   int64_t discriminator_updates = 0;
-  int64_t metrics_lines = 0;  // of metrics.jsonl at that moment: a resume drops what was logged later
-  std::vector<int64_t> sample_shape;  // what the networks make and judge: (C, H, W) or (2)
-  std::string config;         // the resolved config, so that the file alone can be sampled from
+  int64_t metrics_lines = 0;               // of metrics.jsonl at that moment: a resume drops what was logged later
+  std::vector<int64_t> sample_shape = {};  // what the networks make and judge: (C, H, W) or (2)
+  bool averaged = false;                   // holds averaged generator weights too
+  std::string data = {};                   // fingerprint() of the data set it was trained on
+  std::string config = {};                 // the resolved config, so that the file alone can be sampled from
+};
+
+struct Checkpoint {
+  std::filesystem::path path;
+  CheckpointRecord record;
+  std::map<std::string, torch::Tensor> tensors;
 };
 
 // Writes the state as one safetensors file, whole or not at all, with a checksum. The same state gives the same bytes.
-// Errors: UserError where a tensor holds NaN or infinity (nothing is written), or where the disk refuses.
-void save_checkpoint(const std::filesystem::path& path, const TrainingState& state, int64_t metrics_lines,
-                     const std::string& config);
+// record: its metrics_lines, data and config; what the state knows itself is taken from there. Errors: UserError where
+// a tensor holds NaN or infinity (nothing is written), or where the disk refuses.
+void save_checkpoint(const std::filesystem::path& path, const TrainingState& state, CheckpointRecord record);
 
-// The record alone. Errors: UserError where the file is no checkpoint of this program.
-CheckpointRecord read_checkpoint_record(const std::filesystem::path& path);
+// Reads and verifies a checkpoint. Errors: UserError where the file is damaged or no checkpoint of this program.
+Checkpoint read_checkpoint(const std::filesystem::path& path);
 
 // Fills a state made by initial_state() from the same config. Errors: UserError that lists tensors which are missing,
-// unknown or of another shape; the state is then as it was.
-void load_checkpoint(const std::filesystem::path& path, TrainingState& state);
+// unknown or of another shape or type; the state is then as it was.
+void restore(const Checkpoint& checkpoint, TrainingState& state);
 
-// Fills the generator that samples are drawn from: its averaged weights, or the raw ones if asked for or alone there.
-void load_generator(const std::filesystem::path& path, NetworkImpl& generator, bool averaged);
-
-// True if the checkpoint holds averaged generator weights.
-bool has_averaged_weights(const std::filesystem::path& path);
+// Fills a generator with the averaged weights, or with the raw ones if asked for or alone there. Errors as above, but
+// the checkpoint may hold more.
+void restore_generator(const Checkpoint& checkpoint, NetworkImpl& generator, bool averaged);
 
 }  // namespace sgan

@@ -142,7 +142,7 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
       point.images = state.discriminator_updates * config.train.batch;
       point.loss_d = read(d.loss);
       point.loss_g = read(g.loss);
-      if (d.penalty.defined()) point.penalty = read(d.penalty);
+      if (state.penalty.defined()) point.penalty = read(state.penalty);
       point.critic_real = read(d.critic_real);
       point.critic_fake = read(d.critic_fake);
       point.grad_norm_d = read(d.grad_norm);

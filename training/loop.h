@@ -16,7 +16,7 @@ struct LogPoint {
   double wall_s = 0;   // since the loop began
   double loss_d = 0;
   double loss_g = 0;
-  std::optional<double> penalty;
+  std::optional<double> penalty;  // weighted, of the last update that had one; absent without penalties
   double critic_real = 0;
   double critic_fake = 0;
   double grad_norm_d = 0;

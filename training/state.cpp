@@ -13,13 +13,9 @@ NamedTensors parameters_of(const NetworkImpl& network) {
   return parameters;
 }
 
-void append(NamedTensors& to, const std::string& prefix, const NetworkImpl& network) {
-  for (const auto& item : network.named_parameters()) to.emplace_back(prefix + item.key(), item.value());
-  for (const auto& item : network.named_buffers()) to.emplace_back(prefix + item.key(), item.value());
-}
-
-void append(NamedTensors& to, const std::string& prefix, const Optimizer& optimizer) {
-  for (const auto& [name, tensor] : optimizer.state()) to.emplace_back(prefix + name, tensor);
+// Appends, each name with the prefix.
+void append(NamedTensors& to, const std::string& prefix, const NamedTensors& tensors) {
+  for (const auto& [name, tensor] : tensors) to.emplace_back(prefix + name, tensor);
 }
 
 void initialize(NetworkImpl& network, int64_t seed, Stream stream, const std::string& power_prefix) {
@@ -50,6 +46,7 @@ TrainingState initial_state(const Config& config, const std::vector<int64_t>& sa
       at::_foreach_copy_(state.generator_ema->buffers(), state.generator->buffers());
     }
   }
+  if (!config.penalties.empty()) state.penalty = torch::zeros({}, device);
   const auto& optimizers = config.optimizer;
   state.generator_optimizer = std::make_unique<Optimizer>(parameters_of(*state.generator), optimizers.generator);
   state.discriminator_optimizer =
@@ -57,13 +54,21 @@ TrainingState initial_state(const Config& config, const std::vector<int64_t>& sa
   return state;
 }
 
+NamedTensors named_tensors(const std::string& prefix, const NetworkImpl& network) {
+  NamedTensors tensors;
+  for (const auto& item : network.named_parameters()) tensors.emplace_back(prefix + item.key(), item.value());
+  for (const auto& item : network.named_buffers()) tensors.emplace_back(prefix + item.key(), item.value());
+  return tensors;
+}
+
 NamedTensors named_tensors(const TrainingState& state) {
   NamedTensors tensors;
-  append(tensors, "generator.", *state.generator);
-  append(tensors, "discriminator.", *state.discriminator);
-  if (state.generator_ema != nullptr) append(tensors, "generator_ema.", *state.generator_ema);
-  append(tensors, "optimizer.generator.", *state.generator_optimizer);
-  append(tensors, "optimizer.discriminator.", *state.discriminator_optimizer);
+  append(tensors, "", named_tensors("generator.", *state.generator));
+  append(tensors, "", named_tensors("discriminator.", *state.discriminator));
+  if (state.generator_ema != nullptr) append(tensors, "", named_tensors("generator_ema.", *state.generator_ema));
+  append(tensors, "optimizer.generator.", state.generator_optimizer->state());
+  append(tensors, "optimizer.discriminator.", state.discriminator_optimizer->state());
+  if (state.penalty.defined()) tensors.emplace_back("log.penalty", state.penalty);
   return tensors;
 }
 

@@ -16,7 +16,8 @@ struct TrainingState {
   Network generator_ema;  // null where ema.decay is 0
   std::unique_ptr<Optimizer> generator_optimizer;
   std::unique_ptr<Optimizer> discriminator_optimizer;
-  int64_t step = 0;                   // generator updates done
+  torch::Tensor penalty;  // the last one evaluated, weighted: a scalar for the log; undefined without penalties
+  int64_t step = 0;       // generator updates done
   int64_t discriminator_updates = 0;  // discriminator updates done
 
   // The generator that grids and scores use unless asked otherwise: averaged weights where there are some.
@@ -29,5 +30,8 @@ TrainingState initial_state(const Config& config, const std::vector<int64_t>& sa
 // Every tensor of the state under its name in a checkpoint, sharing memory with it: generator.*, discriminator.*,
 // generator_ema.*, optimizer.generator.<parameter>.<slot>, optimizer.discriminator.<parameter>.<slot>.
 NamedTensors named_tensors(const TrainingState& state);
+
+// Parameters and buffers of a network, each under `prefix` and its state name.
+NamedTensors named_tensors(const std::string& prefix, const NetworkImpl& network);
 
 }  // namespace sgan

@@ -65,7 +65,10 @@ DiscriminatorReport AdversarialStep::update_discriminator(const DiscriminatorBat
   ++state_.discriminator_updates;
 
   report.loss = loss.detach();
-  if (penalty.defined()) report.penalty = penalty.detach();
+  if (penalty.defined()) {
+    report.penalty = penalty.detach();
+    state_.penalty.copy_(report.penalty);
+  }
   report.critic_real = critic_real.detach().mean();
   report.critic_fake = critic_fake.detach().mean();
   return report;

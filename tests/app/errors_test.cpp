@@ -52,6 +52,9 @@ TEST(BadInput, GetsAClearErrorAndLeavesNothing) {
       {{"train", digits, "discriminator.norm=batch"}, 2, "batch normalization mixes"},
       {{"train", digits, "device=cuda:99"}, 1, "cuda:99"},
       {{"train", digits, "device=tpu"}, 2, "tpu"},
+      {{"train", digits, "spectral.eps=10"}, 2, "spectral.eps: got '10'"},
+      {{"train", digits, "name=\xff"}, 2, "not in UTF-8"},
+      {{"train", digits, "--stop-at", "0"}, 2, "--stop-at"},
       {{"train", digits, "train.batch=5000"}, 2, "train.batch is 5000, but the data have 1437 samples"},
       {{"train", digits, "data.size=9"}, 2, "sizes 8, 16, 32 and 64"},
       {{"train", folder_config, "data.path=" + none}, 1, "there is no folder"},
@@ -98,6 +101,14 @@ TEST(BadInput, ARunFolderIsNotOverwritten) {
   const auto outcome = run_program(train);
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("already holds a run"), HasSubstr("spectral-gan resume")));
+}
+
+TEST(BadInput, AdviceIsGivenAndTrainingGoesOn) {
+  const TemporaryFolder folder;
+  const auto outcome = run_program(
+      {"train", preset("toy/ring.yaml"), "threads=1", "train.steps=1", "loss=wgan", "--out", folder / "run"});
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("warning: loss is wgan with spectral normalization"));
 }
 
 TEST(BadInput, AFullDiskIsNamedAndLeavesNoHalfFile) {

@@ -115,6 +115,7 @@ TEST(Resume, NamesADamagedCheckpointAndUsesTheOneBefore) {
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_THAT(outcome.err,
               AllOf(HasSubstr("step-00000040.safetensors"), HasSubstr("damaged"), HasSubstr("from step 30")));
+  EXPECT_TRUE(std::filesystem::exists(last.string() + ".damaged"));
   EXPECT_TRUE(bytes_of(last) == expected);
 }
 
@@ -130,7 +131,51 @@ TEST(Resume, RefusesAChangedConfig) {
   std::ofstream(run / "config.yaml") << config.replace(place, 11, "loss: wgan");
   const auto outcome = run_program({"resume", run});
   EXPECT_EQ(outcome.exit_code, 2);
-  EXPECT_THAT(outcome.err, HasSubstr("would be another run"));
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("(loss)"), HasSubstr("would be another run")));
+}
+
+TEST(Resume, RefusesChangedData) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run_program({"train", preset("digits/none.yaml"), "threads=1", "train.steps=1", "--out", folder / "digits"})
+                .exit_code,
+            0);
+  ASSERT_EQ(run_program({"sample", folder / "digits", "--seeds", "0-19", "--out", folder / "pictures"}).exit_code, 0);
+  const auto run = folder / "run";
+  ASSERT_EQ(run_program({"train", preset("folder.yaml"), "threads=1", "data.path=" + (folder / "pictures").string(),
+                         "data.size=0", "data.channels=0", "generator.channels=4", "discriminator.channels=4",
+                         "train.batch=8", "train.steps=3", "--stop-at", "1", "--out", run})
+                .exit_code,
+            0);
+  std::filesystem::remove(folder / "pictures" / "seed-00007.png");
+  const auto outcome = run_program({"resume", run});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("the data differ"), HasSubstr("19 grey images")));
+}
+
+TEST(Resume, AFinishedRunStaysFinished) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  ASSERT_EQ(run_program(training("digits/none.yaml", run)).exit_code, 0);
+  // As after a kill between the last checkpoint and the last status.
+  auto status = bytes_of(run / "run.json");
+  const auto place = status.find("\"finished\"");
+  ASSERT_NE(place, std::string::npos);
+  std::ofstream(run / "run.json") << status.replace(place, 10, "\"running\"");
+  const auto outcome = run_program({"resume", run});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.last_line(), run.string());
+  EXPECT_THAT(bytes_of(run / "run.json"), HasSubstr("\"status\": \"finished\""));
+}
+
+TEST(Resume, StopsNoEarlierThanItStands) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  auto stopped = training("digits/none.yaml", run);
+  stopped.insert(stopped.end(), {"--stop-at", "17"});
+  ASSERT_EQ(run_program(stopped).exit_code, 0);
+  const auto outcome = run_program({"resume", run, "--stop-at", "17"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("at step 17 already"));
 }
 
 TEST(Resume, OneRunHasOneWriter) {

@@ -401,5 +401,34 @@ TEST(DescribeKeys, NamesEveryKeyWithinAHundredColumns) {
   }
 }
 
+TEST(ParseResolvedConfig, ReadsNoOtherFile) {
+  const Config config = parse_config("seed: 4", "text");
+  EXPECT_EQ(differing_keys(parse_resolved_config(dump_config(config), "checkpoint"), config), std::vector<std::string>{});
+  try {
+    parse_resolved_config("extends: /etc/passwd", "checkpoint");
+    ADD_FAILURE() << "extends was followed";
+  } catch (const UserError& error) {
+    EXPECT_EQ(std::string(error.what()), "checkpoint: got extends, which no resolved config has; the file was altered.");
+  }
+}
+
+TEST(DifferingKeys, NamesThem) {
+  const Config a = parse_config("seed: 4\nloss: wgan", "a");
+  const Config b = parse_config("seed: 4\npenalties: [{kind: gp}]", "b");
+  EXPECT_EQ(differing_keys(a, b), (std::vector<std::string>{"loss", "penalties"}));
+}
+
+TEST(ParseConfig, RefusesTextThatIsNotUtf8) {
+  EXPECT_NO_THROW(parse_config("name: \"Grün €\"", "text"));
+  for (const std::string bad : {"name: \xff", "name: \xc3", "name: \xe2\x82", "name: \x80"}) {
+    try {
+      parse_config(bad, "text");
+      ADD_FAILURE() << "accepted";
+    } catch (const UserError& error) {
+      EXPECT_NE(std::string(error.what()).find("not in UTF-8"), std::string::npos) << error.what();
+    }
+  }
+}
+
 }  // namespace
 }  // namespace sgan

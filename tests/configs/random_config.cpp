@@ -30,7 +30,7 @@ std::string candidate(const KeyOf<Owner>& key, std::mt19937& random) {
   static const std::vector<std::string> kTexts{
       "cpu",  "cuda",  "cuda:1", "cuda:12", "true", "No",    "null",   "~",       "0",   "1e5",        "a b",
       "a: b", "a #b",  "- a",    "[a]",     "{a}",  "&a",    "*a",     "!a",      "%a",  "@a",         "`a",
-      "'a'",  "\"a\"", "a\\nb",  "a\\",     " a ",  "größe", "日本/é", "a\xff b", "x,y", "2026-01-01", "a/b/../c.d",
+      "'a'",  "\"a\"", "a\\nb",  "a\\",     " a ",  "größe", "日本/é", "a\u00ff b", "x,y", "2026-01-01", "a/b/../c.d",
       "<<",   "=",     "?",      ": ",      "|",    ">",     ".inf",   "0x10",    "---", "...",        "y"};
   switch (key.type) {
     case KeyType::integer:

@@ -1,5 +1,7 @@
 #include "data/image_folder.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <fstream>
 #include <stdexcept>
@@ -66,6 +68,20 @@ class ImageFolder : public testing::Test {
   TemporaryFolder folder_;
   DataOptions options_;
 };
+
+TEST_F(ImageFolder, LinksThatLeadBackAddNothing) {
+  write("a/x.png", {1});
+  write("b/y.png", {2});
+  fs::create_directory_symlink(".", folder_.path() / "self");
+  fs::create_directory_symlink("../a", folder_.path() / "b" / "again");
+  EXPECT_EQ(load().size(), 2);
+}
+
+TEST_F(ImageFolder, APipeIsRefusedInsteadOfAwaited) {
+  write("a.png", {1});
+  ASSERT_EQ(mkfifo((folder_.path() / "z.png").c_str(), 0600), 0);
+  EXPECT_THAT(error(), AllOf(HasSubstr("z.png"), HasSubstr("no ordinary file")));
+}
 
 TEST_F(ImageFolder, ReadsAllFormatsInTheOrderOfPaths) {
   write("c.PNG", {30});

@@ -54,11 +54,13 @@ TEST_P(Resume, TwiceNStepsEqualNSavedLoadedN) {
 
   auto first = fresh_state(config);
   LoopHooks hooks;
-  hooks.on_checkpoint = [&](int64_t) { save_checkpoint(path, first, 0, "config"); };
+  hooks.on_checkpoint = [&](int64_t) {
+    save_checkpoint(path, first, {.metrics_lines = 0, .data = "data", .config = "config"});
+  };
   hooks.stop_requested = [&] { return first.step == 2; };
   EXPECT_EQ(run_loop(config, first, dataset, torch::kCPU, hooks), LoopEnd::interrupted);
   auto second = fresh_state(config);
-  load_checkpoint(path, second);
+  restore(read_checkpoint(path), second);
   EXPECT_EQ(second.step, 2);
   EXPECT_FALSE(equal(tensors_of(second), tensors_of(whole)));
   EXPECT_EQ(run_loop(config, second, dataset, torch::kCPU, {}), LoopEnd::finished);
@@ -155,6 +157,23 @@ TEST(Loop, LogPointsSayWhatHappened) {
   config.lipschitz.every = 0;
   auto plain = fresh_state(config);
   EXPECT_FALSE(train(config, plain).front().penalty.has_value());
+}
+
+TEST(Loop, LogsTheLastValueOfALazyPenalty) {
+  auto config = planar_config();
+  config.log.every = 1;
+  config.train.critic_steps = 1;
+  config.train.steps = 5;
+  config.penalties = {{.kind = PenaltyKind::r1, .weight = 1, .every = 3}};
+  auto state = fresh_state(config);
+  std::vector<double> logged;
+  for (const auto& point : train(config, state)) logged.push_back(point.penalty.value());
+  // Due at updates 0 and 3.
+  EXPECT_GT(logged[0], 0);
+  EXPECT_EQ(logged[1], logged[0]);
+  EXPECT_EQ(logged[2], logged[0]);
+  EXPECT_NE(logged[3], logged[0]);
+  EXPECT_EQ(logged[4], logged[3]);
 }
 
 TEST(Loop, MeasuringMovesNothing) {

@@ -24,10 +24,10 @@ TEST(Checkpoint, ComputesTheSameAfterLoading) {
 
   auto trained = initial_state(config, data.sample_shape(), torch::kCPU);
   run_loop(config, trained, data, torch::kCPU, {});
-  save_checkpoint(folder / "checkpoint.safetensors", trained, 0, "");
+  save_checkpoint(folder / "checkpoint.safetensors", trained, {.metrics_lines = 0, .data = "data", .config = ""});
   config.seed = 1;
   auto loaded = initial_state(config, data.sample_shape(), torch::kCPU);
-  load_checkpoint(folder / "checkpoint.safetensors", loaded);
+  restore(read_checkpoint(folder / "checkpoint.safetensors"), loaded);
 
   const auto compute = [](const TrainingState& state, const torch::Tensor& latent) {
     torch::NoGradGuard no_grad;
