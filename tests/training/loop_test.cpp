@@ -13,6 +13,7 @@
 #include "tests/temporary_folder.h"
 #include "tests/training/small_run.h"
 #include "training/checkpoint.h"
+#include "training/step.h"
 
 namespace sgan {
 namespace {
@@ -174,6 +175,42 @@ TEST(Loop, LogsTheLastValueOfALazyPenalty) {
   EXPECT_EQ(logged[2], logged[0]);
   EXPECT_NE(logged[3], logged[0]);
   EXPECT_EQ(logged[4], logged[3]);
+}
+
+// Two steps by hand, from the streams by their names: whoever moves a stream or an index breaks every old run.
+TEST(Loop, DrawsFromTheNamedStreams) {
+  auto config = digits_config();
+  config.seed = 11;
+  config.train.steps = 2;
+  config.train.critic_steps = 2;
+  config.data.flip = true;
+  config.penalties = {{.kind = PenaltyKind::gp, .weight = 10}, {.kind = PenaltyKind::dragan, .weight = 1}};
+  const auto data = load_dataset(config.data, 0, 1);
+  auto looped = initial_state(config, data.sample_shape(), torch::kCPU);
+  run_loop(config, looped, data, torch::kCPU, {});
+
+  const auto batch = config.train.batch;
+  const auto generator = [&](Stream stream, int64_t index) {
+    return make_generator(stream_seed(11, stream, static_cast<uint64_t>(index)), torch::kCPU);
+  };
+  auto by_hand = initial_state(config, data.sample_shape(), torch::kCPU);
+  AdversarialStep step(by_hand, config);
+  BatchOrder order(data.size(), batch, stream_seed(11, Stream::order, uint64_t{0}));
+  for (int64_t i = 0; i < 2; ++i) {
+    torch::Tensor real;
+    for (int64_t update = 2 * i; update < 2 * i + 2; ++update) {
+      const auto flip = torch::rand({batch}, generator(Stream::augment, update)) < 0.5;
+      real = deliver(data, order.indices(update), flip, torch::kCPU);
+      const auto latent = torch::randn({batch, config.generator.latent}, generator(Stream::latent_d, update));
+      auto noise = generator(Stream::penalty, update);
+      const auto epsilon = penalty(PenaltyKind::gp).draw_noise(real, noise);
+      const auto shift = penalty(PenaltyKind::dragan).draw_noise(real, noise);
+      step.update_discriminator({.real = real, .latent = latent, .penalty_noise = {epsilon, shift}}, 1.0, false);
+    }
+    step.update_generator(torch::randn({batch, config.generator.latent}, generator(Stream::latent_g, i)), real, 1.0,
+                          false);
+  }
+  EXPECT_TRUE(equal(tensors_of(looped), tensors_of(by_hand)));
 }
 
 TEST(Loop, MeasuringMovesNothing) {
