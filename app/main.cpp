@@ -37,18 +37,22 @@ constexpr const char* kFooter =
     "Results go to stdout, progress and errors to stderr.\n"
     "Exit codes: 0 done, 1 failed, 2 usage or config, 130 interrupted (after saving a checkpoint).";
 
-// CLI11 says "A subcommand is required" of a mistyped command; people want to hear which word was wrong.
+// What was wrong with the command line, and which manual to read. CLI11 says "A subcommand is required" of a mistyped
+// command; people want to hear which word was wrong.
 std::string explain(const CLI::App& program, const CLI::ParseError& error, int argc, char** argv) {
-  if (argc < 2) return "a COMMAND is required.";
-  if (argv[1][0] == '-') return error.what();
+  if (argc < 2) return "a COMMAND is required.\nSee `spectral-gan --help`.";
+  const std::string word = argv[1];
   std::vector<std::string> names;
   for (const auto* command : program.get_subcommands([](const CLI::App*) { return true; })) {
-    if (command->get_name() == argv[1]) return error.what();
+    if (command->get_name() == word) return std::string(error.what()) + "\nSee `spectral-gan " + word + " --help`.";
     names.push_back(command->get_name());
   }
-  const auto near = sgan::suggest(argv[1], names);
-  const auto unknown = "unknown command " + sgan::in_quotes(argv[1]);
-  return near.empty() ? unknown + "." : unknown + "; did you mean '" + near + "'?";
+  std::string problem = error.what();
+  if (!word.starts_with('-')) {
+    const auto near = sgan::suggest(word, names);
+    problem = "unknown command " + sgan::in_quotes(word) + (near.empty() ? "." : "; did you mean '" + near + "'?");
+  }
+  return problem + "\nSee `spectral-gan --help`.";
 }
 
 int run(int argc, char** argv) {
@@ -68,7 +72,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& success) {
     return program.exit(success);
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "error: %s\nSee `spectral-gan --help`.\n", explain(program, error, argc, argv).c_str());
+    std::fprintf(stderr, "error: %s\n", explain(program, error, argc, argv).c_str());
     return 2;
   }
   return 0;

@@ -69,6 +69,10 @@ std::filesystem::path default_out(const LoadedGenerator& loaded, const std::stri
 }
 
 void draw_timeline(const Arguments& arguments) {
+  if (std::filesystem::is_regular_file(arguments.run)) {
+    throw UserError("--timeline shows the grids that a run folder holds; " + arguments.run + " is one file",
+                    UserError::Kind::usage);
+  }
   const auto folder = RunFolder::open_read_only(arguments.run);
   const auto out = arguments.out.empty() ? folder.path() / "samples" / "timeline.webp" : arguments.out;
   if (!has_ending(out, ".webp")) refuse_out(out, "a timeline is an animation; give a name that ends in .webp");
@@ -99,10 +103,17 @@ void draw_interpolation(const Arguments& arguments, const LoadedGenerator& loade
   fmt::print("{}\n", out.string());
 }
 
+// "seeds-0-63", or the ends and the count of a list too long for a file's name.
+std::string seeds_name(const std::string& text, const std::vector<int64_t>& seeds) {
+  constexpr size_t kLongest = 60;
+  if (text.size() <= kLongest) return "seeds-" + text;
+  return fmt::format("{}-seeds-from-{}-to-{}", seeds.size(), seeds.front(), seeds.back());
+}
+
 void draw_seeds(const Arguments& arguments, const LoadedGenerator& loaded) {
   const auto text = arguments.seeds.empty() ? fmt::format("0-{}", loaded.config.sample.count - 1) : arguments.seeds;
   const auto seeds = parse_seeds(text);
-  const auto out = arguments.out.empty() ? default_out(loaded, "seeds-" + text) : arguments.out;
+  const auto out = arguments.out.empty() ? default_out(loaded, seeds_name(text, seeds)) : arguments.out;
   const auto samples = loaded.sample(seed_latents(seeds, loaded.config.generator.latent));
   if (has_ending(out, ".png")) {
     write_png(out, picture(samples, reference_points(loaded)));
@@ -121,6 +132,7 @@ void draw_seeds(const Arguments& arguments, const LoadedGenerator& loaded) {
 }
 
 void sample(const Arguments& arguments) {
+  if (!arguments.seeds.empty()) parse_seeds(arguments.seeds);  // a mistyped list is told before anything is loaded
   if (arguments.timeline) return draw_timeline(arguments);
   const auto loaded = load_trained_generator(arguments.run, arguments.step, arguments.weights);
   fmt::print(stderr, "{}, step {}, {} weights\n", loaded.checkpoint.string(), loaded.step,
@@ -155,9 +167,11 @@ void add_sample_command(CLI::App& program) {
       ->check(CLI::Range(10, 10000));
   command->add_option("--weights", arguments->weights, "Averaged (ema) or raw weights; auto: ema where there are some")
       ->capture_default_str()
-      ->check(CLI::IsMember({"auto", "ema", "raw"}));
+      ->check(CLI::IsMember({"auto", "ema", "raw"}))
+      ->excludes(timeline);
   command->add_option("--step", arguments->step, "Which of the run's checkpoints (default: the last)")
-      ->type_name("STEP");
+      ->type_name("STEP")
+      ->excludes(timeline);
   command->add_option("--out", arguments->out, "FILE.png, FILE.webp or a folder (default: in the run's samples folder)")
       ->type_name("PATH");
   command->footer(kFooter);

@@ -35,11 +35,23 @@ bool is_alive(pid_t process) {
   return ::kill(process, 0) == 0 || errno == EPERM;
 }
 
+// The target's folder; an error names the target, not the temporary file that a user never sees.
+std::filesystem::path existing_folder_of(const std::filesystem::path& target) {
+  auto folder = folder_of(target);
+  std::error_code error;
+  if (!std::filesystem::is_directory(folder, error)) {
+    throw UserError(fmt::format("cannot write {}: there is no folder {}. Make it, or give another path.",
+                                target.string(), folder.string()));
+  }
+  return folder;
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(const std::filesystem::path& target)
     : target_(target),
-      temporary_(folder_of(target) / fmt::format(".{}{}{}", target.filename().string(), kTemporaryMark, ::getpid())),
+      temporary_(existing_folder_of(target) /
+                 fmt::format(".{}{}{}", target.filename().string(), kTemporaryMark, ::getpid())),
       file_(temporary_, O_WRONLY | O_CREAT | O_TRUNC) {}
 
 AtomicFile::~AtomicFile() {
