@@ -28,6 +28,11 @@ std::string bar(double share) {
 
 }  // namespace
 
+void tell(const std::string& text) {
+  std::fputs(text.c_str(), stderr);
+  std::fflush(stderr);
+}
+
 std::string duration_text(double seconds) {
   const auto whole = static_cast<int64_t>(seconds + 0.5);
   if (whole < 60) return fmt::format("{} s", whole);
@@ -60,13 +65,12 @@ void Progress::update(int64_t done, const std::string& note) {
   last_shown_ = done;
   auto text = line(done, note);
   if (!terminal_) {
-    fmt::print(stderr, "{}\n", text);
+    tell(text + "\n");
     return;
   }
   const auto width = static_cast<size_t>(terminal_width() - 1);
   if (text.size() > width) text.resize(width);
-  fmt::print(stderr, "\r{:<{}}", text, width);
-  std::fflush(stderr);
+  tell(fmt::format("\r{:<{}}", text, width));
   drawn_ = true;
 }
 

@@ -35,6 +35,10 @@ class Progress {
   Clock::time_point shown_ = Clock::now();
 };
 
+// Writes to stderr. Unlike fmt::print it does not throw where nobody reads any more (`train … 2>&1 | head`): a run
+// outlives its audience.
+void tell(const std::string& text);
+
 // "42 s", "12:34", "1:02:03".
 std::string duration_text(double seconds);
 

@@ -257,12 +257,12 @@ bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, in
 void end_session(const RunFolder& folder, bool finished, int64_t steps) {
   const auto path = folder.path().string();
   if (finished) {
-    fmt::print(stderr, "finished {} steps; look at {} or run `spectral-gan report {}`\n", steps,
-               folder.sample_path(steps).string(), path);
+    tell(fmt::format("finished {} steps; look at {} or run `spectral-gan report {}`\n", steps,
+                     folder.sample_path(steps).string(), path));
   } else {
-    fmt::print(stderr, "saved; go on with `spectral-gan resume {}`\n", path);
+    tell(fmt::format("saved; go on with `spectral-gan resume {}`\n", path));
   }
-  fmt::print("{}\n", path);
+  std::puts(path.c_str());
   std::fflush(stdout);
   if (!finished && interrupt_requested()) throw ExitCode{kInterrupted};
 }

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <thread>
 
@@ -100,6 +101,20 @@ TEST(Interrupt, SavesAndSaysHowToGoOn) {
   EXPECT_EQ(outcome.last_line(), run.string());
   EXPECT_THAT(bytes_of(run / "run.json"), HasSubstr("\"status\": \"interrupted\""));
   EXPECT_FALSE(std::filesystem::is_empty(run / "checkpoints"));
+}
+
+TEST(Interrupt, ARunOutlivesItsAudience) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  const auto command = std::string(SGAN_PROGRAM) + " train " + preset("digits/none.yaml") +
+                       " threads=1 train.steps=60 --out " + run.string() + " 2>&1 | head -n 1";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  const auto status = [&] { return std::filesystem::exists(run / "run.json") ? bytes_of(run / "run.json") : ""; };
+  while (status().find("finished") == std::string::npos && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_THAT(status(), HasSubstr("\"status\": \"finished\""));
 }
 
 TEST(Resume, NamesADamagedCheckpointAndUsesTheOneBefore) {
