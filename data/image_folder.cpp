@@ -62,11 +62,22 @@ Images list_images(const fs::path& folder) {
       throw UserError(fmt::format("data.path: {} is not a folder. Set it to a folder of images; unpack archives first.",
                                   folder.string()));
     }
-    std::set<fs::path> visited{fs::canonical(folder)};  // a link to a folder that was listed adds nothing
+    // A link to a folder of the tree, or to one above it, adds nothing, whichever of the two the walk meets first.
+    const fs::path root = fs::canonical(folder);
+    const auto within = [](const fs::path& inner, const fs::path& outer) {
+      return std::ranges::mismatch(outer, inner).in1 == outer.end();
+    };
+    const auto leads_back = [&](const fs::directory_entry& entry) {
+      if (!entry.is_symlink()) return false;
+      const fs::path target = fs::canonical(entry.path());
+      return within(target, root) || within(root, target);
+    };
+    std::set<fs::path> visited;  // a linked folder may hold links of its own, which could go round
     using Walk = fs::recursive_directory_iterator;
     for (Walk entry(folder, fs::directory_options::follow_directory_symlink); entry != Walk(); ++entry) {
       const bool hidden = entry->path().filename().string().starts_with('.');
-      const bool enters = entry->is_directory() && !hidden && visited.insert(fs::canonical(entry->path())).second;
+      const bool enters = entry->is_directory() && !hidden && !leads_back(*entry) &&
+                          visited.insert(fs::canonical(entry->path())).second;
       if (!enters) entry.disable_recursion_pending();
       if (hidden || !is_image(entry->path()) || entry->is_directory()) continue;
       if (!entry->is_regular_file()) {  // a pipe or a device could keep its reader waiting for ever
