@@ -8,6 +8,7 @@
 namespace sgan {
 
 std::string fingerprint(const Dataset& dataset) {
+  if (!dataset.content_hash.empty()) return dataset.content_hash;
   const auto samples = dataset.samples.contiguous();
   Sha256 digest;
   digest.update(fmt::format("{} {}", torch::toString(samples.scalar_type()), fmt::join(samples.sizes(), " ")));
@@ -15,18 +16,24 @@ std::string fingerprint(const Dataset& dataset) {
   return digest.hex();
 }
 
-torch::Tensor deliver(const Dataset& dataset, const torch::Tensor& indices, const torch::Tensor& flip,
-                      torch::Device device) {
+torch::Tensor as_network_input(const torch::Tensor& samples, const torch::Tensor& flip) {
   torch::NoGradGuard no_grad;
-  torch::Tensor batch = dataset.samples.index_select(0, indices);
+  const bool images = samples.scalar_type() == torch::kUInt8;
+  torch::Tensor batch = samples;
   if (flip.defined()) {
-    TORCH_CHECK(!dataset.planar(), "points in the plane cannot be flipped");
-    TORCH_CHECK(flip.sizes() == indices.sizes(), "flip has sizes ", flip.sizes(), ", indices ", indices.sizes());
+    TORCH_CHECK(images, "points in the plane cannot be flipped");
+    TORCH_CHECK(flip.dim() == 1 && flip.size(0) == samples.size(0), "flip has sizes ", flip.sizes(), ", samples ",
+                samples.sizes());
     batch = torch::where(flip.view({-1, 1, 1, 1}), batch.flip(3), batch);
   }
+  return images ? batch.to(torch::kFloat32).div_(127.5).sub_(1.0) : batch;
+}
+
+torch::Tensor deliver(const Dataset& dataset, const torch::Tensor& indices, const torch::Tensor& flip,
+                      torch::Device device) {
   // Bytes travel to the device, a quarter of the floats they become there.
-  batch = batch.to(device);
-  return dataset.planar() ? batch : batch.to(torch::kFloat32).div_(127.5).sub_(1.0);
+  const auto batch = dataset.samples.index_select(0, indices).to(device);
+  return as_network_input(batch, flip.defined() ? flip.to(device) : flip);
 }
 
 }  // namespace sgan

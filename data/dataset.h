@@ -24,20 +24,25 @@ struct Dataset {
   std::vector<std::string> classes;  // names of the classes, or empty
   std::optional<PlanarModes> modes;  // where they are known
   int64_t skipped = 0;               // unreadable files left out
+  std::string content_hash = {};     // fingerprint() of the samples as they were loaded, or empty
 
   int64_t size() const { return samples.size(0); }
   std::vector<int64_t> sample_shape() const { return samples.sizes().slice(1).vec(); }  // {C, H, W} or {2}
   bool planar() const { return samples.dim() == 2; }
 };
 
-// SHA-256 of the samples and their shape, in hex: the same data in the same order have the same one.
+// SHA-256 of the samples and their shape, in hex: the same data in the same order have the same one. Data that bring
+// their content_hash are not read for it.
 std::string fingerprint(const Dataset& dataset);
 
 // Told now and then, on the caller's thread, how many of the files are loaded.
 using LoadProgress = std::function<void(int64_t done, int64_t total)>;
 
-// A batch as networks take it, float32 on `device`: images (N, C, H, W) as x / 127.5 - 1 in [-1, 1], points as they
-// are. indices: (N) int64; flip: (N) bool, the images to mirror left to right, or undefined for none. Both on the CPU.
+// Samples as networks take them, float32 on their device: image bytes (N, C, H, W) as x / 127.5 - 1 in [-1, 1], points
+// as they are. flip: (N) bool on the same device, the images to mirror left to right, or undefined for none.
+torch::Tensor as_network_input(const torch::Tensor& samples, const torch::Tensor& flip);
+
+// The samples at `indices`, (N) int64 on the CPU, as network input on `device`. flip: on the CPU.
 torch::Tensor deliver(const Dataset& dataset, const torch::Tensor& indices, const torch::Tensor& flip,
                       torch::Device device);
 

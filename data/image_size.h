@@ -1,9 +1,10 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
-#include <istream>
 #include <optional>
+#include <span>
 
 namespace sgan {
 
@@ -13,9 +14,13 @@ struct ImageSize {
   auto operator<=>(const ImageSize&) const = default;
 };
 
-// The size that the header of a PNG, JPEG, BMP or WebP image states, before any EXIF rotation, read without decoding;
-// nothing if the file is none of these or ends too soon. The content decides, not the file's name. Leaves `file` after
-// what it has read, of a JPEG image the frame header.
-std::optional<ImageSize> read_image_size(std::istream& file);
+struct ImageHeader {
+  ImageSize size;  // before any EXIF rotation
+  size_t end = 0;  // where reading stopped; of a JPEG image the end of the frame header
+};
+
+// What the header of a PNG, JPEG, BMP or WebP image states, read without decoding; nothing if the bytes are none of
+// these or end too soon. The content decides, not a file's name.
+std::optional<ImageHeader> read_image_header(std::span<const uint8_t> bytes);
 
 }  // namespace sgan

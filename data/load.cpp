@@ -1,6 +1,7 @@
 #include "data/load.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <stdexcept>
 #include <string_view>
 
@@ -8,17 +9,29 @@
 #include <fmt/ranges.h>
 
 #include "configs/error.h"
+#include "data/cache.h"
+#include "data/cifar10.h"
 #include "data/digits.h"
+#include "data/guess_kind.h"
+#include "data/idx.h"
+#include "data/image_archive.h"
 #include "data/image_folder.h"
+#include "data/load_images.h"
+#include "data/stl10.h"
 #include "data/toys.h"
 
 namespace sgan {
 namespace {
 
-using Loader = Dataset (*)(const DataOptions&, uint64_t seed, int64_t threads, const LoadProgress&);
+using Paths = std::vector<std::filesystem::path>;
+using Keys = std::vector<std::string_view>;
 
 Dataset digits(const DataOptions& options, uint64_t, int64_t, const LoadProgress&) {
-  Dataset result = load_digits(options.size);
+  if (options.split == Split::unlabeled) {
+    throw UserError("data.split is unlabeled, but all digits have labels. Set it to train, test or auto.",
+                    UserError::Kind::usage);
+  }
+  Dataset result = options.split == Split::test ? load_digits_test(options.size) : load_digits(options.size);
   if (options.channels == 3) result.samples = result.samples.repeat({1, 3, 1, 1});
   return result;
 }
@@ -28,22 +41,55 @@ Dataset toy(const DataOptions& options, uint64_t seed, int64_t, const LoadProgre
 }
 
 Dataset folder(const DataOptions& options, uint64_t, int64_t threads, const LoadProgress& progress) {
-  return load_image_folder(options, threads, progress);
+  return load_images(ImageFolder(options.path), options, threads, progress);
 }
+
+Paths folder_files(const DataOptions& options) {
+  return ImageFolder(options.path).files();
+}
+
+Dataset archive(const DataOptions& options, uint64_t, int64_t threads, const LoadProgress& progress) {
+  return load_images(ImageArchive(options.path), options, threads, progress);
+}
+
+Paths archive_paths(const DataOptions& options) {
+  return archive_files(options.path);
+}
+
+// A loader that needs no seed, as an Entry has it.
+template <Dataset (*load)(const DataOptions&, int64_t, const LoadProgress&)>
+Dataset seedless(const DataOptions& options, uint64_t, int64_t threads, const LoadProgress& progress) {
+  return load(options, threads, progress);
+}
+
+// Pixels of a format that fixes them, unless the options want others; 0 where it fixes nothing.
+struct OwnShape {
+  int64_t channels = 0;
+  int64_t size = 0;
+};
 
 struct Entry {
   DataKind kind;
-  Loader load;
-  std::vector<std::string_view> keys;  // what it uses of data.*, besides kind
+  Dataset (*load)(const DataOptions&, uint64_t seed, int64_t threads, const LoadProgress&);
+  Paths (*files)(const DataOptions&);  // what it reads, or null
+  OwnShape shape;
+  Keys keys;  // what it uses of data.*, besides kind
 };
 
 const Entry& entry_of(DataKind kind) {
+  static const Keys images = {"path", "split", "size", "channels", "flip", "on_error", "cache"};
+  static const Keys binary = {"path", "split", "size", "channels", "flip", "cache"};
   static const std::vector<Entry> entries = {
-      {DataKind::digits, digits, {"size", "channels", "flip"}},
-      {DataKind::ring, toy, {"count", "modes", "std"}},
-      {DataKind::grid, toy, {"count", "modes", "std"}},
-      {DataKind::swiss_roll, toy, {"count", "std"}},
-      {DataKind::folder, folder, {"path", "size", "channels", "flip", "on_error"}},
+      {DataKind::digits, digits, nullptr, {1, 8}, {"split", "size", "channels", "flip", "cache"}},
+      {DataKind::ring, toy, nullptr, {}, {"count", "modes", "std"}},
+      {DataKind::grid, toy, nullptr, {}, {"count", "modes", "std"}},
+      {DataKind::swiss_roll, toy, nullptr, {}, {"count", "std"}},
+      {DataKind::folder, folder, folder_files, {}, images},
+      {DataKind::archive, archive, archive_paths, {}, images},
+      {DataKind::cifar10, seedless<load_cifar10>, cifar10_files, {3, 32}, binary},
+      {DataKind::idx, seedless<load_idx>, idx_files, {1, 28}, binary},
+      {DataKind::stl10, seedless<load_stl10>, stl10_files, {3, 96}, binary},
+      {DataKind::automatic, nullptr, nullptr, {}, images},  // becomes one of those that read files
   };
   const auto entry = std::ranges::find(entries, kind, &Entry::kind);
   if (entry == entries.end()) throw std::logic_error(fmt::format("no loader for data.kind {}", name_of(kind)));
@@ -61,16 +107,14 @@ struct Key {
 };
 
 constexpr Key kKeys[] = {
-    {"path", is_set<&DataOptions::path>},         {"size", is_set<&DataOptions::size>},
-    {"channels", is_set<&DataOptions::channels>}, {"flip", is_set<&DataOptions::flip>},
-    {"on_error", is_set<&DataOptions::on_error>}, {"count", is_set<&DataOptions::count>},
-    {"modes", is_set<&DataOptions::modes>},       {"std", is_set<&DataOptions::std>},
+    {"path", is_set<&DataOptions::path>},   {"split", is_set<&DataOptions::split>},
+    {"size", is_set<&DataOptions::size>},   {"channels", is_set<&DataOptions::channels>},
+    {"flip", is_set<&DataOptions::flip>},   {"on_error", is_set<&DataOptions::on_error>},
+    {"cache", is_set<&DataOptions::cache>}, {"count", is_set<&DataOptions::count>},
+    {"modes", is_set<&DataOptions::modes>}, {"std", is_set<&DataOptions::std>},
 };
 
-}  // namespace
-
-Dataset load_dataset(const DataOptions& options, uint64_t seed, int64_t threads, const LoadProgress& progress) {
-  const Entry& entry = entry_of(options.kind);
+void check_options(const DataOptions& options, const Entry& entry) {
   for (const Key& key : kKeys) {
     if (key.is_set(options) && std::ranges::find(entry.keys, key.name) == entry.keys.end()) {
       throw UserError(
@@ -84,7 +128,29 @@ Dataset load_dataset(const DataOptions& options, uint64_t seed, int64_t threads,
         fmt::format("data.channels is {}. Set it to 1 (grey), 3 (RGB) or 0 (as the data are).", options.channels),
         UserError::Kind::usage);
   }
-  return entry.load(options, seed, threads, progress);
+  if (reads_files(options.kind) && options.path.empty()) {
+    throw UserError("data.path is empty. Set it to where the images are.", UserError::Kind::usage);
+  }
+}
+
+}  // namespace
+
+Dataset load_dataset(const DataOptions& options, uint64_t seed, int64_t threads, const LoadProgress& progress) {
+  check_options(options, entry_of(options.kind));
+  DataOptions resolved = options;
+  if (options.kind == DataKind::automatic) resolved.kind = guess_kind(options.path);
+  const Entry& entry = entry_of(resolved.kind);
+  const auto load = [&] { return entry.load(resolved, seed, threads, progress); };
+  return entry.files == nullptr ? load() : load_cached(resolved, entry.files(resolved), load);
+}
+
+std::optional<std::vector<int64_t>> declared_sample_shape(const DataOptions& options) {
+  if (is_planar(options.kind)) return std::vector<int64_t>{2};
+  const OwnShape own = entry_of(options.kind).shape;
+  const int64_t channels = options.channels != 0 ? options.channels : own.channels;
+  const int64_t size = options.size != 0 ? options.size : own.size;
+  if (channels == 0 || size == 0) return std::nullopt;
+  return std::vector<int64_t>{channels, size, size};
 }
 
 }  // namespace sgan

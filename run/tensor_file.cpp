@@ -26,6 +26,7 @@ constexpr std::string_view kFormatVersion = "1";
 constexpr std::string_view kDigestKey = "\"sha256\":\"";  // a quote inside a JSON string is escaped: no text matches it
 constexpr size_t kDigestLength = 64;
 constexpr uint64_t kLengthBytes = 8;
+constexpr const char* kTooShort = "it is too short for a safetensors file";
 
 constexpr auto kDtypes = std::to_array<std::pair<std::string_view, torch::ScalarType>>({
     {"F64", torch::kFloat64},
@@ -78,23 +79,33 @@ struct RawHeader {
   SafetensorsHeader parsed;
 };
 
-// Leaves the file at the first byte of the data.
-RawHeader read_header(FileDescriptor& file) {
-  const uint64_t size = file.size();
-  uint64_t length = 0;
-  if (file.read(&length, kLengthBytes) != kLengthBytes) throw damaged("it is too short for a safetensors file");
+// The length of the header of a file with `size` bytes, whose first ones are `length`.
+uint64_t header_length(uint64_t length, uint64_t size) {
   if (length > size - kLengthBytes) {
     throw damaged(fmt::format("its header should have {} bytes, the whole file has {}", length, size));
   }
   if (length > kMaxHeaderBytes) throw damaged(fmt::format("its header claims {} bytes", length));
-  RawHeader header{std::string(length, '\0'), {}};
-  if (file.read(header.text.data(), length) != length) throw damaged("it is cut short");
+  return length;
+}
+
+RawHeader parse_header(std::string text, uint64_t data_bytes) {
   try {
-    header.parsed = parse_safetensors_header(header.text, size - kLengthBytes - length);
+    RawHeader header{std::move(text), {}};
+    header.parsed = parse_safetensors_header(header.text, data_bytes);
+    return header;
   } catch (const UserError& error) {
     throw damaged(error.what());
   }
-  return header;
+}
+
+// Leaves the file at the first byte of the data.
+RawHeader read_header(FileDescriptor& file) {
+  const uint64_t size = file.size();
+  uint64_t length = 0;
+  if (file.read(&length, kLengthBytes) != kLengthBytes) throw damaged(kTooShort);
+  std::string text(header_length(length, size), '\0');
+  if (file.read(text.data(), length) != length) throw damaged("it is cut short");
+  return parse_header(std::move(text), size - kLengthBytes - length);
 }
 
 // Takes the digest out of the header's text and leaves '0's in its place; empty for a file of another program.
@@ -107,6 +118,10 @@ std::string take_digest(RawHeader& header) {
   std::string digest = header.text.substr(start, kDigestLength);
   header.text.replace(start, kDigestLength, kDigestLength, '0');
   return digest;
+}
+
+void require_digest(Sha256& digest, const std::string& expected) {
+  if (digest.hex() != expected) throw damaged("checksum mismatch, its bytes are not those that were written");
 }
 
 void check_version(const std::map<std::string, std::string>& metadata) {
@@ -168,12 +183,25 @@ TensorFile load_tensors(const std::filesystem::path& path) {
     digest.update(header.text);
     TensorFile file{{}, header.parsed.metadata};
     for (const TensorEntry& entry : header.parsed.tensors) file.tensors[entry.name] = read_tensor(input, entry, digest);
-    if (!expected.empty() && digest.hex() != expected) {
-      throw damaged("checksum mismatch, its bytes are not those that were written");
-    }
+    if (!expected.empty()) require_digest(digest, expected);
     check_version(file.metadata);
     return file;
   });
+}
+
+void verify_tensors(std::string_view file) {
+  uint64_t length = 0;
+  if (file.size() < kLengthBytes) throw damaged(kTooShort);
+  std::memcpy(&length, file.data(), kLengthBytes);
+  const auto text = file.substr(kLengthBytes, header_length(length, file.size()));
+  const auto data = file.substr(kLengthBytes + length);
+  RawHeader header = parse_header(std::string(text), data.size());
+  const std::string expected = take_digest(header);
+  if (expected.empty()) throw damaged("its checksum is missing");
+  Sha256 digest;
+  digest.update(header.text);
+  digest.update(data);
+  require_digest(digest, expected);
 }
 
 std::map<std::string, std::string> load_metadata(const std::filesystem::path& path) {

@@ -12,6 +12,7 @@
 #include <opencv2/imgcodecs.hpp>
 
 #include "configs/error.h"
+#include "data/load_images.h"
 #include "tests/temporary_folder.h"
 
 namespace sgan {
@@ -23,9 +24,9 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-class ImageFolder : public testing::Test {
+class FolderOfImages : public testing::Test {
  protected:
-  ImageFolder() {
+  FolderOfImages() {
     options_.kind = DataKind::folder;
     options_.path = folder_.path();
   }
@@ -46,7 +47,7 @@ class ImageFolder : public testing::Test {
     return {std::istreambuf_iterator<char>(file), {}};
   }
 
-  Dataset load(int64_t threads = 1) { return load_image_folder(options_, threads); }
+  Dataset load(int64_t threads = 1) { return load_images(ImageFolder(options_.path), options_, threads); }
 
   // The message of the UserError that loading throws.
   std::string error() {
@@ -69,7 +70,7 @@ class ImageFolder : public testing::Test {
   DataOptions options_;
 };
 
-TEST_F(ImageFolder, LinksThatLeadBackAddNothing) {
+TEST_F(FolderOfImages, LinksThatLeadBackAddNothing) {
   write("a/x.png", {1});
   write("b/y.png", {2});
   fs::create_directory_symlink(".", folder_.path() / "self");
@@ -77,13 +78,13 @@ TEST_F(ImageFolder, LinksThatLeadBackAddNothing) {
   EXPECT_EQ(load().size(), 2);
 }
 
-TEST_F(ImageFolder, APipeIsRefusedInsteadOfAwaited) {
+TEST_F(FolderOfImages, APipeIsRefusedInsteadOfAwaited) {
   write("a.png", {1});
   ASSERT_EQ(mkfifo((folder_.path() / "z.png").c_str(), 0600), 0);
   EXPECT_THAT(error(), AllOf(HasSubstr("z.png"), HasSubstr("no ordinary file")));
 }
 
-TEST_F(ImageFolder, ReadsAllFormatsInTheOrderOfPaths) {
+TEST_F(FolderOfImages, ReadsAllFormatsInTheOrderOfPaths) {
   write("c.PNG", {30});
   write("b/z.bmp", {20});
   write("a.JPEG", {10});
@@ -98,7 +99,7 @@ TEST_F(ImageFolder, ReadsAllFormatsInTheOrderOfPaths) {
   EXPECT_TRUE(dataset.labels.empty());
 }
 
-TEST_F(ImageFolder, KeepsColoursAsPlanesOfRedGreenBlue) {
+TEST_F(FolderOfImages, KeepsColoursAsPlanesOfRedGreenBlue) {
   cv::Mat image(4, 4, CV_8UC3);
   for (int y = 0; y < 4; ++y) {
     for (int x = 0; x < 4; ++x) image.at<cv::Vec3b>(y, x) = {static_cast<uint8_t>(y), static_cast<uint8_t>(x), 200};
@@ -112,14 +113,14 @@ TEST_F(ImageFolder, KeepsColoursAsPlanesOfRedGreenBlue) {
   EXPECT_TRUE(pixels[0][2].equal(ramp.view({4, 1}).expand({4, 4})));
 }
 
-TEST_F(ImageFolder, ReadsWebp) {
+TEST_F(FolderOfImages, ReadsWebp) {
   write("image.webp", {10, 20, 30}, CV_8UC3);
   const Dataset dataset = load();
   ASSERT_EQ(dataset.samples.sizes(), (std::vector<int64_t>{1, 3, 8, 8}));
   EXPECT_NEAR(values(dataset).front(), 30, 3);
 }
 
-TEST_F(ImageFolder, SubFoldersOfTheFirstLevelAreClasses) {
+TEST_F(FolderOfImages, SubFoldersOfTheFirstLevelAreClasses) {
   write("dog/1.png", {3});
   write("cat/deep/2.png", {2});
   write("cat/1.png", {1});
@@ -133,14 +134,14 @@ TEST_F(ImageFolder, SubFoldersOfTheFirstLevelAreClasses) {
   EXPECT_THAT(dataset.description, AllOf(HasSubstr("3 grey images of 8x8"), HasSubstr("2 classes")));
 }
 
-TEST_F(ImageFolder, FollowsLinkedSubFolders) {
+TEST_F(FolderOfImages, FollowsLinkedSubFolders) {
   TemporaryFolder elsewhere;
   ASSERT_TRUE(cv::imwrite(elsewhere.path() / "1.png", cv::Mat(8, 8, CV_8UC1, cv::Scalar(7))));
   fs::create_directory_symlink(elsewhere.path(), folder_.path() / "linked");
   EXPECT_THAT(load().classes, ElementsAre("linked"));
 }
 
-TEST_F(ImageFolder, TheThreadCountChangesNothing) {
+TEST_F(FolderOfImages, TheThreadCountChangesNothing) {
   for (int i = 0; i < 400; ++i)
     write("image" + std::to_string(1000 + i) + ".png", cv::Scalar(i % 251, i % 7, 0), CV_8UC3);
   const torch::Tensor one = load(1).samples;
@@ -149,29 +150,30 @@ TEST_F(ImageFolder, TheThreadCountChangesNothing) {
   EXPECT_TRUE(load(0).samples.equal(one));
 }
 
-TEST_F(ImageFolder, ReportsProgressOnTheCallersThread) {
+TEST_F(FolderOfImages, ReportsProgressOnTheCallersThread) {
   for (int i = 0; i < 200; ++i) write("image" + std::to_string(i) + ".png", cv::Scalar(i));
   std::vector<int64_t> reports;
-  load_image_folder(options_, 3, [&, caller = std::this_thread::get_id()](int64_t done, int64_t total) {
-    EXPECT_EQ(std::this_thread::get_id(), caller);
-    EXPECT_EQ(total, 200);
-    reports.push_back(done);
-  });
+  load_images(ImageFolder(options_.path), options_, 3,
+              [&, caller = std::this_thread::get_id()](int64_t done, int64_t total) {
+                EXPECT_EQ(std::this_thread::get_id(), caller);
+                EXPECT_EQ(total, 200);
+                reports.push_back(done);
+              });
   EXPECT_TRUE(std::ranges::is_sorted(reports));
   EXPECT_EQ(reports.back(), 200);
 
   reports.clear();
-  load_image_folder(options_, 1, [&](int64_t done, int64_t) { reports.push_back(done); });
+  load_images(ImageFolder(options_.path), options_, 1, [&](int64_t done, int64_t) { reports.push_back(done); });
   EXPECT_THAT(reports, ElementsAre(64, 128, 192, 200, 200));
 }
 
-TEST_F(ImageFolder, ProgressMayStopTheLoading) {
+TEST_F(FolderOfImages, ProgressMayStopTheLoading) {
   for (int i = 0; i < 200; ++i) write("image" + std::to_string(i) + ".png", cv::Scalar(i));
   const auto stop = [](int64_t, int64_t) { throw std::runtime_error("stopped"); };
-  EXPECT_THROW(load_image_folder(options_, 3, stop), std::runtime_error);
+  EXPECT_THROW(load_images(ImageFolder(options_.path), options_, 3, stop), std::runtime_error);
 }
 
-TEST_F(ImageFolder, ConvertsToTheChannelsAskedFor) {
+TEST_F(FolderOfImages, ConvertsToTheChannelsAskedFor) {
   write("colour.png", {10, 20, 30}, CV_8UC3);
   write("grey.png", {50});
   options_.channels = 3;
@@ -183,14 +185,14 @@ TEST_F(ImageFolder, ConvertsToTheChannelsAskedFor) {
   EXPECT_NEAR(values(grey).front(), 0.299 * 30 + 0.587 * 20 + 0.114 * 10, 1.0);
 }
 
-TEST_F(ImageFolder, ReducesSixteenBitsAndAlpha) {
+TEST_F(FolderOfImages, ReducesSixteenBitsAndAlpha) {
   write("alpha.png", {1, 2, 3, 0}, CV_8UC4);
   write("deep.png", {0x1111, 0x2222, 0x3333}, CV_16UC3);
   const torch::Tensor samples = load().samples;
   EXPECT_TRUE(samples.select(3, 0).select(2, 0).equal(torch::tensor({{3, 2, 1}, {0x33, 0x22, 0x11}}, torch::kUInt8)));
 }
 
-TEST_F(ImageFolder, RefusesAMixtureOfGreyAndColour) {
+TEST_F(FolderOfImages, RefusesAMixtureOfGreyAndColour) {
   write("a.png", {1});
   write("b.png", {1, 2, 3}, CV_8UC3);
   write("c.png", {1});
@@ -198,29 +200,52 @@ TEST_F(ImageFolder, RefusesAMixtureOfGreyAndColour) {
                              HasSubstr("Set data.channels to 1 or 3")));
 }
 
-TEST_F(ImageFolder, RefusesMixedSizes) {
+TEST_F(FolderOfImages, RefusesMixedSizes) {
   write("a.png", {1}, CV_8UC1, {8, 8});
   write("b.png", {1}, CV_8UC1, {9, 7});
   write("c.jpg", {1}, CV_8UC1, {9, 7});
   EXPECT_THAT(error(), AllOf(HasSubstr("9x7: 2 images, such as b.png\n  8x8: 1 images, such as a.png"),
-                             HasSubstr("resize them first")));
+                             HasSubstr("Set data.size, for example to 64")));
   for (int i = 10; i < 20; ++i) write(std::to_string(i) + ".png", {1}, CV_8UC1, {i, i});
   EXPECT_THAT(error(), HasSubstr("… 7 more"));
 }
 
-TEST_F(ImageFolder, RefusesImagesThatAreNotSquareOrNotOfTheSizeAskedFor) {
+TEST_F(FolderOfImages, RefusesImagesThatAreNotSquare) {
   write("a.png", {1}, CV_8UC1, {8, 8});
-  options_.size = 16;
-  EXPECT_THAT(error(), AllOf(HasSubstr("data.size is 16"), HasSubstr("8x8"), HasSubstr("Set data.size to 8 or 0")));
-  options_.size = 8;
-  EXPECT_EQ(load().sample_shape(), (std::vector<int64_t>{1, 8, 8}));
-  options_.size = 0;
   write("a.png", {1}, CV_8UC1, {8, 6});
   EXPECT_THAT(error(), AllOf(HasSubstr("must be square"), HasSubstr("8x6")));
 }
 
+TEST_F(FolderOfImages, CutsAndScalesToTheSizeAskedFor) {
+  write("a.png", {1}, CV_8UC1, {8, 8});
+  write("b.png", {2}, CV_8UC1, {20, 12});
+  write("c.png", {3}, CV_8UC1, {5, 30});
+  options_.size = 16;
+  const Dataset dataset = load();
+  EXPECT_EQ(dataset.samples.sizes(), (std::vector<int64_t>{3, 1, 16, 16}));
+  EXPECT_THAT(values(dataset), ElementsAre(1, 2, 3));
+  EXPECT_THAT(dataset.description, HasSubstr("16x16, centre-cropped and scaled (area down, cubic up)"));
+  options_.size = 8;
+  fs::remove(folder_.path() / "b.png");
+  fs::remove(folder_.path() / "c.png");
+  EXPECT_THAT(load().description, Not(HasSubstr("scaled")));
+}
+
+TEST_F(FolderOfImages, TakesTheSplitAskedFor) {
+  write("train/a/1.png", {1});
+  write("train/b/2.png", {2});
+  write("test/b/3.png", {3});
+  EXPECT_THAT(values(load()), ElementsAre(1, 2));
+  EXPECT_THAT(load().classes, ElementsAre("a", "b"));
+  EXPECT_THAT(load().description, HasSubstr("folder train: 2 grey images"));
+  options_.split = Split::test;
+  EXPECT_THAT(values(load()), ElementsAre(3));
+  options_.split = Split::unlabeled;
+  EXPECT_THAT(error(), HasSubstr("it holds test/, train/."));
+}
+
 // Four files that cannot be read, each in its own way, and two that can.
-class BrokenImages : public ImageFolder {
+class BrokenImages : public FolderOfImages {
  protected:
   BrokenImages() {
     for (const std::string name : {"a/good.png", "b/good.png", "a/cut.png", "b/cut.jpg"}) write(name, {77});
@@ -262,7 +287,7 @@ TEST_F(BrokenImages, AreListedUpToTen) {
   EXPECT_THAT(error(), AllOf(HasSubstr("24 of 26"), HasSubstr("19.png"), Not(HasSubstr("20.png")), HasSubstr("…")));
 }
 
-TEST_F(ImageFolder, NoticesImagesThatStopShort) {
+TEST_F(FolderOfImages, NoticesImagesThatStopShort) {
   cv::Mat noise(64, 64, CV_8UC3);
   cv::randu(noise, 0, 256);
   for (const std::string ending : {"jpg", "png", "bmp", "webp"}) {
@@ -278,7 +303,7 @@ TEST_F(ImageFolder, NoticesImagesThatStopShort) {
   }
 }
 
-TEST_F(ImageFolder, AThumbnailsEndIsNotTheImages) {
+TEST_F(FolderOfImages, AThumbnailsEndIsNotTheImages) {
   write("image.jpg", {5}, CV_8UC1, {64, 64});
   std::string bytes = bytes_of("image.jpg");
   bytes.insert(2, "\xff\xfe\x01\x02" + std::string(0x80, '\xff') + "\xff\xd9" + std::string(0x7e, ' '));
@@ -288,7 +313,7 @@ TEST_F(ImageFolder, AThumbnailsEndIsNotTheImages) {
   EXPECT_THAT(error(), HasSubstr("image.jpg cannot be decoded"));
 }
 
-TEST_F(ImageFolder, RefusesDecompressionBombs) {
+TEST_F(FolderOfImages, RefusesDecompressionBombs) {
   write("bomb.png", {1});
   std::string png = bytes_of("bomb.png");
   png.replace(16, 8, std::string("\0\0\x40\0\0\0\x40\0", 8));  // claims 16384 x 16384
@@ -296,15 +321,13 @@ TEST_F(ImageFolder, RefusesDecompressionBombs) {
   EXPECT_THAT(error(), HasSubstr("bomb.png is 16384x16384, more than 64 megapixels"));
 }
 
-TEST_F(ImageFolder, RefusesFoldersWithoutImages) {
+TEST_F(FolderOfImages, RefusesFoldersWithoutImages) {
   EXPECT_THAT(error(), AllOf(HasSubstr("hold no images"), HasSubstr(".png, .jpg, .jpeg, .bmp, .webp")));
   options_.path = folder_.path() / "missing";
   EXPECT_THAT(error(), AllOf(HasSubstr("there is no folder"), HasSubstr("missing")));
   write_text("file.png", "");
   options_.path = folder_.path() / "file.png";
   EXPECT_THAT(error(), HasSubstr("is not a folder"));
-  options_.path = "";
-  EXPECT_THAT(error(), HasSubstr("data.path is empty"));
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "data/image_size.h"
 
-#include <sstream>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -18,8 +17,8 @@ std::string encode(const std::string& ending, int width, int height, const std::
 }
 
 std::optional<ImageSize> size_of(const std::string& bytes) {
-  std::istringstream file(bytes);
-  return read_image_size(file);
+  const auto header = read_image_header({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+  return header ? std::optional(header->size) : std::nullopt;
 }
 
 constexpr ImageSize kExpected{.width = 300, .height = 17};

@@ -1,17 +1,21 @@
 #include "data/load.h"
 
+#include <filesystem>
+#include <fstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <opencv2/imgcodecs.hpp>
 
 #include "configs/error.h"
 #include "data/digits.h"
+#include "tests/data/made_files.h"
 #include "tests/temporary_folder.h"
 
 namespace sgan {
 namespace {
 
 using testing::AllOf;
+using testing::AnyOf;
 using testing::HasSubstr;
 
 void expect_usage_error(const DataOptions& options, const testing::Matcher<std::string>& text) {
@@ -24,20 +28,65 @@ void expect_usage_error(const DataOptions& options, const testing::Matcher<std::
   }
 }
 
+void write(const std::filesystem::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+// Makes data of one of the kinds that read files in `folder`; returns data.path.
+std::string make_files(DataKind kind, const TemporaryFolder& folder) {
+  const std::filesystem::path path = folder / std::string(name_of(kind));
+  if (kind == DataKind::archive) {
+    write(path, make_archive({{"1.png", grey_png(7)}}));
+    return path;
+  }
+  std::filesystem::create_directory(path);
+  if (kind == DataKind::folder || kind == DataKind::automatic) write(path / "1.png", grey_png(7));
+  if (kind == DataKind::idx) write(path / "train-images-idx3-ubyte", idx_images(1, 28, 28, std::string(784, 'x')));
+  for (int i = 1; kind == DataKind::cifar10 && i <= 5; ++i) {
+    write(path / ("data_batch_" + std::to_string(i) + ".bin"), std::string(3073, '\1'));
+  }
+  if (kind == DataKind::stl10) {
+    for (const char* name : {"train_X.bin", "unlabeled_X.bin"}) write(path / name, std::string(27648, '\1'));
+    write(path / "train_y.bin", "\1");
+  }
+  return path;
+}
+
 TEST(LoadDataset, CoversEveryKind) {
   TemporaryFolder folder;
-  ASSERT_TRUE(cv::imwrite(folder.path() / "1.png", cv::Mat(8, 8, CV_8UC1, cv::Scalar(7))));
   for (const auto& [kind, name] : Names<DataKind>::table) {
     DataOptions options;
     options.kind = kind;
-    if (kind == DataKind::folder) options.path = folder.path();
+    if (reads_files(kind)) {
+      options.path = make_files(kind, folder);
+      options.cache = folder / "cache";
+    }
     if (kind == DataKind::grid) options.modes = 9;
     const Dataset dataset = load_dataset(options, 0, 1);
     EXPECT_GT(dataset.size(), 0) << name;
     EXPECT_EQ(dataset.planar(), is_planar(kind)) << name;
-    EXPECT_THAT(dataset.description, HasSubstr(name));
+    EXPECT_THAT(dataset.description, HasSubstr(kind == DataKind::automatic ? "folder" : name));
     EXPECT_TRUE(dataset.labels.empty() || std::ssize(dataset.labels) == dataset.size()) << name;
+    const auto declared = declared_sample_shape(options);
+    const bool has_own_shape = !testing::Value(kind, AnyOf(DataKind::folder, DataKind::archive, DataKind::automatic));
+    EXPECT_EQ(declared.has_value(), has_own_shape) << name;
+    EXPECT_EQ(declared.value_or(dataset.sample_shape()), dataset.sample_shape()) << name;
+    if (!reads_files(kind)) continue;
+    EXPECT_THAT(load_dataset(options, 0, 1).description, HasSubstr("from the cache")) << name;
+    options.size = 16;
+    options.channels = 3;
+    EXPECT_EQ(load_dataset(options, 0, 1).sample_shape(), declared_sample_shape(options)) << name;
   }
+}
+
+TEST(LoadDataset, DigitsHaveATestSplit) {
+  DataOptions options;
+  options.split = Split::test;
+  EXPECT_TRUE(load_dataset(options, 0, 1).samples.equal(load_digits_test(8).samples));
+  options.split = Split::train;
+  EXPECT_TRUE(load_dataset(options, 0, 1).samples.equal(load_digits(8).samples));
+  options.split = Split::unlabeled;
+  expect_usage_error(options, HasSubstr("all digits have labels"));
 }
 
 TEST(LoadDataset, PassesTheSeedToTheToys) {
@@ -58,12 +107,16 @@ TEST(LoadDataset, DigitsComeInGreyAndRgb) {
 
 TEST(LoadDataset, RefusesOptionsWithoutEffect) {
   expect_usage_error({.kind = DataKind::digits, .path = "/images"},
-                     AllOf(HasSubstr("data.path"), HasSubstr("digits"), HasSubstr("size, channels, flip")));
+                     AllOf(HasSubstr("data.path"), HasSubstr("digits"), HasSubstr("split, size, channels, flip")));
   expect_usage_error({.kind = DataKind::ring, .path = {}, .flip = true}, HasSubstr("data.flip"));
   expect_usage_error({.kind = DataKind::ring, .path = {}, .size = 32}, HasSubstr("data.size"));
   expect_usage_error({.kind = DataKind::swiss_roll, .path = {}, .modes = 9}, HasSubstr("data.modes"));
   expect_usage_error({.kind = DataKind::folder, .path = "/images", .count = 9}, HasSubstr("data.count"));
   expect_usage_error({.kind = DataKind::folder, .path = "/images", .std = 0.1}, HasSubstr("data.std"));
+  expect_usage_error({.kind = DataKind::ring, .path = {}, .split = Split::test}, HasSubstr("data.split"));
+  expect_usage_error({.kind = DataKind::digits, .path = {}, .cache = ""}, HasSubstr("data.cache"));
+  expect_usage_error({.kind = DataKind::idx, .path = "x", .on_error = OnError::skip}, HasSubstr("data.on_error"));
+  expect_usage_error({.kind = DataKind::folder, .path = ""}, HasSubstr("data.path is empty"));
   expect_usage_error({.kind = DataKind::digits, .path = {}, .on_error = OnError::skip}, HasSubstr("data.on_error"));
 }
 

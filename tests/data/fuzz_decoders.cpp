@@ -1,0 +1,305 @@
+// fuzz_decoders [N] [SEED] [DECODER]: feeds each decoder (or one) N mutated inputs. Each must come out as data or as a
+// UserError; anything else, or a crash, is a defect. Input k depends on SEED and k alone, so a failure repeats.
+//
+// The bar is 100,000 inputs a decoder under the sanitizers:
+//   cmake --preset sanitize && cmake --build --preset sanitize --target fuzz_decoders
+//   ASAN_OPTIONS=detect_leaks=0:detect_container_overflow=0:allocator_may_return_null=1
+//     build/sanitize/bin/fuzz_decoders 100000 2>fuzz.log
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "configs/error.h"
+#include "data/cache.h"
+#include "data/cifar10.h"
+#include "data/decode_image.h"
+#include "data/idx.h"
+#include "data/image_archive.h"
+#include "data/image_size.h"
+#include "data/load_images.h"
+#include "data/stl10.h"
+#include "run/atomic_file.h"
+#include "run/splitmix64.h"
+#include "tests/data/made_files.h"
+
+namespace sgan {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Decoder {
+  std::string name;
+  std::vector<std::string> seeds;
+  std::function<bool(const std::string&)> decode;       // false or a UserError for what it refuses
+  std::function<std::string(std::string)> repair = {};  // makes checksums right again, after every other mutation
+};
+
+std::span<const uint8_t> bytes_of(const std::string& text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+// ---- Mutations -----------------------------------------------------------------------------------------------------
+
+void flip_bits(std::string& text, SplitMix64& random) {
+  for (uint64_t i = 0, count = 1 + random.below(8); i < count; ++i) {
+    text[random.below(text.size())] ^= static_cast<char>(1 << random.below(8));
+  }
+}
+
+void cut(std::string& text, SplitMix64& random) {
+  text.resize(random.below(text.size()));
+}
+
+// A number of 1 to 8 bytes, of the kind that lengths overflow with, in either byte order, near the front more often.
+void edit_length(std::string& text, SplitMix64& random) {
+  constexpr uint64_t kValues[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, ~0ULL};
+  const uint64_t value = kValues[random.below(std::size(kValues))];
+  const uint64_t width = uint64_t{1} << random.below(4);
+  const bool big = random.below(2) == 0;
+  const uint64_t at = random.below(random.below(2) == 0 ? std::min<size_t>(text.size(), 64) : text.size());
+  for (uint64_t i = 0; i < width && at + i < text.size(); ++i) {
+    text[at + i] = static_cast<char>(value >> 8 * (big ? width - 1 - i : i));
+  }
+}
+
+// The front of one seed and the back of another, or a piece taken out or doubled.
+void splice(std::string& text, const std::string& other, SplitMix64& random) {
+  if (random.below(2) == 0) {
+    text = text.substr(0, random.below(text.size())) + other.substr(random.below(other.size()));
+  } else {
+    const uint64_t from = random.below(text.size());
+    text = text.substr(0, random.below(text.size())) + text.substr(from);
+  }
+}
+
+std::string mutate(const Decoder& decoder, uint64_t seed, uint64_t k) {
+  SplitMix64 random(seed, k);
+  const auto any_seed = [&] { return decoder.seeds[random.below(decoder.seeds.size())]; };
+  std::string text = any_seed();
+  for (uint64_t i = 0, count = 1 + random.below(3); i < count && !text.empty(); ++i) {
+    switch (random.below(4)) {
+      case 0:
+        flip_bits(text, random);
+        break;
+      case 1:
+        cut(text, random);
+        break;
+      case 2:
+        edit_length(text, random);
+        break;
+      default:
+        splice(text, any_seed(), random);
+    }
+  }
+  return decoder.repair && random.below(2) == 0 ? decoder.repair(std::move(text)) : text;
+}
+
+// POSIX ustar: the sum of a header's bytes, the sum's own field counted as blanks.
+std::string with_tar_checksums(std::string text) {
+  constexpr size_t kBlock = 512;
+  for (size_t at = 0; at + kBlock <= text.size(); at += kBlock) {
+    if (text.compare(at + 257, 5, "ustar") != 0) continue;
+    text.replace(at + 148, 8, 8, ' ');
+    unsigned sum = 0;
+    for (size_t i = 0; i < kBlock; ++i) sum += static_cast<unsigned char>(text[at + i]);
+    text.replace(at + 148, 7, fmt::format("{:06o}", sum) + '\0');
+  }
+  return text;
+}
+
+// PNG, annex D: each chunk is its length, type, data and the CRC-32 of the latter two.
+std::string with_png_checksums(std::string text) {
+  for (size_t at = 8; at + 12 <= text.size();) {
+    size_t length = 0;
+    for (size_t i = 0; i < 4; ++i) length = length << 8 | static_cast<unsigned char>(text[at + i]);
+    if (length > text.size() - at - 12) break;
+    uint32_t crc = ~0U;
+    for (size_t i = at + 4; i < at + 8 + length; ++i) {
+      crc ^= static_cast<unsigned char>(text[i]);
+      for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (0xedb88320 & (0 - (crc & 1)));
+    }
+    text.replace(at + 8 + length, 4, big_endian(~crc));
+    at += 12 + length;
+  }
+  return text;
+}
+
+// ---- Decoders ------------------------------------------------------------------------------------------------------
+
+cv::Mat noise(int width, int height, int type) {
+  cv::Mat image(height, width, type);
+  cv::randu(image, 0, 256);
+  return image;
+}
+
+Members some_images() {
+  return {{"train/a/1.png", encode_image(".png", noise(8, 8, CV_8UC3))},
+          {"train/a/2.jpg", encode_image(".jpg", noise(8, 8, CV_8UC3))},
+          {"train/b/3.bmp", encode_image(".bmp", noise(8, 8, CV_8UC3))},
+          {"README", "text"}};
+}
+
+Members some_shard() {
+  return {{"0001.png", grey_png(1)}, {"0001.cls", "3\n"}, {"0002.png", grey_png(2)}, {"0002.cls", "0"}};
+}
+
+bool decode_archive(const std::string& text) {
+  const FileBytes file = in_memory("archive", text);
+  const ImageArchive archive("archive", {[&] { return ArchiveReader(file.bytes, file.name); }});
+  DataOptions options;
+  options.on_error = OnError::skip;
+  return load_images(archive, options, 1).size() > 0;
+}
+
+std::string three_digits() {
+  return idx_images(3, 4, 4, std::string(48, '\7'));
+}
+
+bool decode_idx_labels(const std::string& text) {
+  return read_idx(in_memory("images", three_digits()), in_memory("labels", text), {}, 1, {}, "idx").size() > 0;
+}
+
+bool decode_idx_images(const std::string& text) {
+  return read_idx(in_memory("idx", text), std::nullopt, {}, 1, {}, "idx").size() > 0;
+}
+
+// The images are the input; its last bytes are the labels.
+bool decode_stl10(const std::string& text) {
+  constexpr size_t kLabels = 2;
+  const size_t images = text.size() - std::min(text.size(), kLabels);
+  const Stl10Part part{in_memory("X", text.substr(0, images)), in_memory("y", text.substr(images))};
+  DataOptions options;
+  options.size = 16;
+  return read_stl10({part}, {}, options, 1, {}, "stl10").size() > 0;
+}
+
+std::string a_cache_file() {
+  Dataset dataset;
+  dataset.samples = torch::arange(2 * 3 * 4 * 4, torch::kUInt8).view({2, 3, 4, 4});
+  dataset.labels = {0, 1};
+  dataset.classes = {"a", "b"};
+  dataset.description = "two images";
+  dataset.content_hash = fingerprint(dataset);
+  const auto path = std::filesystem::temp_directory_path() / fmt::format("fuzz-{}.safetensors", ::getpid());
+  write_cache(path, "key", dataset);
+  const std::string text = read_file(path);
+  std::filesystem::remove(path);
+  return text;
+}
+
+std::vector<Decoder> make_decoders() {
+  std::vector<Decoder> decoders;
+  std::vector<std::string> images;
+  const auto decode = [](const std::string& text) {
+    const DecodedImage image = decode_image(bytes_of(text), 0);
+    return !image.pixels.empty() && !fit_square(image.pixels, 16).empty();
+  };
+  for (const std::string ending : {"png", "jpg", "bmp", "webp"}) {
+    const std::vector<std::string> seeds = {encode_image("." + ending, noise(12, 9, CV_8UC3)),
+                                            encode_image("." + ending, noise(8, 8, CV_8UC1))};
+    images.insert(images.end(), seeds.begin(), seeds.end());
+    decoders.push_back({ending, seeds, decode});
+    if (ending == "png") decoders.back().repair = with_png_checksums;
+  }
+  decoders.push_back(
+      {"header", images, [](const std::string& text) { return read_image_header(bytes_of(text)).has_value(); }});
+
+  decoders.push_back({"idx", {three_digits()}, decode_idx_images});
+  decoders.push_back({"idx_gz", {gzip(three_digits())}, decode_idx_images});
+  decoders.push_back({"idx_labels", {idx_labels("\1\2\3"), gzip(idx_labels("\4\5\6"))}, decode_idx_labels});
+  decoders.push_back({"cifar10", {std::string(3073 * 2, '\3')}, [](const std::string& text) {
+                        return read_cifar10({in_memory("batch", text)}, {}, {}, 1, {}, "cifar10").size() > 0;
+                      }});
+  decoders.push_back({"stl10", {std::string(2 * 27648, '\x44') + "\1\2"}, decode_stl10});
+
+  const std::string tar = make_archive(some_images());
+  const std::string shard = make_archive(some_shard());
+  decoders.push_back({"tar", {tar, shard}, decode_archive, with_tar_checksums});
+  decoders.push_back({"webdataset", {shard}, decode_archive, with_tar_checksums});
+  decoders.push_back({"tar_gz", {make_archive(some_images(), Packing::tar_gz)}, decode_archive});
+  // The archive within the compression is damaged, the compression is not.
+  decoders.push_back({"gz_of_tar",
+                      {tar, shard},
+                      [](const std::string& text) { return decode_archive(gzip(text)); },
+                      with_tar_checksums});
+  decoders.push_back({"tar_xz", {make_archive(some_shard(), Packing::tar_xz)}, decode_archive});
+  decoders.push_back({"tar_bz2", {make_archive(some_shard(), Packing::tar_bz2)}, decode_archive});
+  decoders.push_back({"tar_zst", {make_archive(some_shard(), Packing::tar_zst)}, decode_archive});
+  decoders.push_back(
+      {"zip", {make_archive(some_images(), Packing::zip), make_archive(some_shard(), Packing::zip)}, decode_archive});
+  decoders.push_back({"cache", {a_cache_file()}, [](const std::string& text) {
+                        return read_cache(in_memory("cache", text), "key").has_value();
+                      }});
+  return decoders;
+}
+
+// ---- The run -------------------------------------------------------------------------------------------------------
+
+enum class Outcome { accepted, refused, defect };
+
+Outcome feed(const Decoder& decoder, const std::string& text) {
+  try {
+    return decoder.decode(text) ? Outcome::accepted : Outcome::refused;
+  } catch (const UserError&) {
+    return Outcome::refused;
+  } catch (const std::exception& error) {
+    fmt::print("{}: threw {}\n", decoder.name, error.what());
+    return Outcome::defect;
+  }
+}
+
+// False after a defect, whose input is written to the working directory.
+bool fuzz(const Decoder& decoder, uint64_t count, uint64_t seed) {
+  for (const std::string& valid : decoder.seeds) {
+    if (feed(decoder, valid) != Outcome::accepted) {
+      fmt::print("{}: refuses a valid input\n", decoder.name);
+      return false;
+    }
+  }
+  const auto begun = Clock::now();
+  uint64_t accepted = 0;
+  double slowest = 0.0;
+  for (uint64_t k = 0; k < count; ++k) {
+    const std::string text = mutate(decoder, seed, k);
+    const auto before = Clock::now();
+    const Outcome outcome = feed(decoder, text);
+    slowest = std::max(slowest, std::chrono::duration<double>(Clock::now() - before).count());
+    if (outcome == Outcome::accepted) ++accepted;
+    if (outcome == Outcome::defect) {
+      const std::string file = fmt::format("fuzz-{}-{}-{}.bin", decoder.name, seed, k);
+      std::ofstream(file, std::ios::binary) << text;
+      fmt::print("{}: input {} of seed {} is a defect, see {}\n", decoder.name, k, seed, file);
+      return false;
+    }
+  }
+  const double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
+  fmt::print("{:<11} {:>7} inputs: {:>6} accepted, {:>6} refused, {:.1f} s, slowest {:.0f} ms\n", decoder.name, count,
+             accepted, count - accepted, seconds, slowest * 1000);
+  std::fflush(stdout);
+  return true;
+}
+
+}  // namespace
+}  // namespace sgan
+
+int main(int argc, char** argv) {
+  const uint64_t count = argc > 1 ? std::stoull(argv[1]) : 100;
+  const uint64_t seed = argc > 2 ? std::stoull(argv[2]) : 0;
+  const std::string only = argc > 3 ? argv[3] : "";
+  torch::set_num_threads(1);
+  for (const auto& decoder : sgan::make_decoders()) {
+    if (!only.empty() && only != decoder.name) continue;
+    if (!sgan::fuzz(decoder, count, seed)) return 1;
+  }
+  return 0;
+}
