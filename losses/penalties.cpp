@@ -2,14 +2,10 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
+#include "losses/weight_penalties.h"
+
 namespace sgan {
 namespace {
-
-torch::Tensor draw_per_sample(const torch::Tensor& real, at::Generator generator) {
-  std::vector<int64_t> shape(static_cast<size_t>(real.dim()), 1);
-  shape[0] = real.size(0);
-  return torch::rand(shape, generator, real.options());
-}
 
 torch::Tensor draw_per_value(const torch::Tensor& real, at::Generator generator) {
   return torch::rand(real.sizes(), generator, real.options());
@@ -20,12 +16,14 @@ torch::Tensor draw_nothing(const torch::Tensor&, at::Generator) {
 }
 
 constexpr Penalty kPenalties[] = {
-    {PenaltyKind::gp, gradient_penalty, draw_per_sample},
-    {PenaltyKind::gp_one_sided, one_sided_gradient_penalty, draw_per_sample},
-    {PenaltyKind::dragan, dragan_penalty, draw_per_value},
-    {PenaltyKind::r1, r1_penalty, draw_nothing},
-    {PenaltyKind::r2, r2_penalty, draw_nothing},
-    {PenaltyKind::zero_centred, zero_centred_penalty, draw_per_sample},
+    {.kind = PenaltyKind::gp, .on_samples = gradient_penalty, .draw_noise = draw_epsilon},
+    {.kind = PenaltyKind::gp_one_sided, .on_samples = one_sided_gradient_penalty, .draw_noise = draw_epsilon},
+    {.kind = PenaltyKind::dragan, .on_samples = dragan_penalty, .draw_noise = draw_per_value},
+    {.kind = PenaltyKind::r1, .on_samples = r1_penalty, .draw_noise = draw_nothing},
+    {.kind = PenaltyKind::r2, .on_samples = r2_penalty, .draw_noise = draw_nothing},
+    {.kind = PenaltyKind::zero_centred, .on_samples = zero_centred_penalty, .draw_noise = draw_epsilon},
+    {.kind = PenaltyKind::spectral, .on_weights = spectral_penalty, .draw_noise = draw_nothing},
+    {.kind = PenaltyKind::orthogonal, .on_weights = orthogonal_penalty, .draw_noise = draw_nothing},
 };
 
 torch::Tensor mean_square_norm(const torch::Tensor& gradient) {
@@ -47,6 +45,12 @@ torch::Tensor row_norm(const torch::Tensor& gradient) {
 
 torch::Tensor interpolate(const torch::Tensor& real, const torch::Tensor& fake, const torch::Tensor& epsilon) {
   return real + epsilon * (fake - real);
+}
+
+torch::Tensor draw_epsilon(const torch::Tensor& real, at::Generator generator) {
+  std::vector<int64_t> shape(static_cast<size_t>(real.dim()), 1);
+  shape[0] = real.size(0);
+  return torch::rand(shape, generator, real.options());
 }
 
 torch::Tensor gradient_penalty(const Critic& critic, const torch::Tensor& real, const torch::Tensor& fake,

@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <functional>
+#include <vector>
 
 #include "configs/options.h"
 
@@ -20,6 +21,9 @@ torch::Tensor row_norm(const torch::Tensor& gradient);
 
 // x_r + ε (x_f − x_r) with ε (N, 1, …) in [0, 1].
 torch::Tensor interpolate(const torch::Tensor& real, const torch::Tensor& fake, const torch::Tensor& epsilon);
+
+// Such an ε ~ U(0, 1) for a batch like `real`, on its device.
+torch::Tensor draw_epsilon(const torch::Tensor& real, at::Generator generator);
 
 // Penalties on the critic's slope, means over the batch of sums over C, H, W; without their weight factor.
 // `noise` is what draw_noise returned: ε (N, 1, …) ~ U(0, 1), or for dragan (N, C, H, W) ~ U(0, 1).
@@ -42,11 +46,13 @@ torch::Tensor r1_penalty(const Critic&, const torch::Tensor& real, const torch::
 torch::Tensor r2_penalty(const Critic&, const torch::Tensor& real, const torch::Tensor& fake,
                          const torch::Tensor& noise);
 
-// A config's name for one of them. draw_noise: for a batch like `real`, on its device; undefined where none is needed.
+// A config's name for a penalty, which is either one of these or one of weight_penalties.h; the other pointer is null.
+// draw_noise: for a batch like `real`, on its device; undefined where none is needed.
 struct Penalty {
   PenaltyKind kind;
-  torch::Tensor (*value)(const Critic&, const torch::Tensor& real, const torch::Tensor& fake,
-                         const torch::Tensor& noise);
+  torch::Tensor (*on_samples)(const Critic&, const torch::Tensor& real, const torch::Tensor& fake,
+                              const torch::Tensor& noise) = nullptr;
+  torch::Tensor (*on_weights)(const std::vector<torch::Tensor>& matrices) = nullptr;
   torch::Tensor (*draw_noise)(const torch::Tensor& real, at::Generator generator);
 };
 const Penalty& penalty(PenaltyKind kind);

@@ -27,9 +27,17 @@ std::vector<int64_t> OperatorGeometry::weight_shape() const {
 }
 
 int64_t OperatorGeometry::fan_in() const {
-  // PyTorch counts the weight's second dimension, which for a transposed convolution holds the outputs.
-  const auto shape = weight_shape();
-  return shape[1] * kernel * kernel;
+  return weight_shape()[1] * kernel * kernel;
+}
+
+int64_t OperatorGeometry::fan_out() const {
+  return weight_shape()[0] * kernel * kernel;
+}
+
+int64_t OperatorGeometry::multiply_adds() const {
+  // A transposed convolution multiplies the kernel with every input pixel, the others with every output pixel.
+  const auto side = kind == OperatorKind::conv_transpose ? in_size : out_size();
+  return in_channels * out_channels * kernel * kernel * side * side;
 }
 
 }  // namespace sgan

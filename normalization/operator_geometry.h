@@ -20,8 +20,12 @@ struct OperatorGeometry {
 
   int64_t out_size() const;
   std::vector<int64_t> weight_shape() const;
-  // Inputs that reach one output: the fan-in of the usual initializations.
+  // Inputs that reach one output, and outputs that one input reaches, as the usual initializations count them: by the
+  // kernel alone, and as PyTorch does, with the two exchanged for a transposed convolution.
   int64_t fan_in() const;
+  int64_t fan_out() const;
+  // Multiply-adds for one sample: of a convolution at the padding too.
+  int64_t multiply_adds() const;
   // PyTorch's choice of the output dimension for spectral_norm: 0, but 1 for a transposed convolution.
   int64_t output_dim() const { return kind == OperatorKind::conv_transpose ? 1 : 0; }
 };

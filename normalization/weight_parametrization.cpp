@@ -2,7 +2,10 @@
 
 #include <torch/utils.h>
 
+#include "normalization/spectral_bidirectional_norm.h"
 #include "normalization/spectral_norm.h"
+#include "normalization/spectral_operator_norm.h"
+#include "normalization/weight_norm.h"
 
 namespace sgan {
 namespace {
@@ -39,6 +42,12 @@ WeightParametrization attach_weight(torch::nn::Module& layer, WeightKind kind, c
       return std::make_shared<PlainWeightImpl>(layer.register_parameter("weight", torch::zeros(shape)));
     case WeightKind::spectral:
       return nest(layer, std::make_shared<SpectralNormImpl>(shape, geometry.output_dim(), spectral));
+    case WeightKind::spectral_operator:
+      return nest(layer, std::make_shared<SpectralOperatorNormImpl>(geometry, spectral));
+    case WeightKind::spectral_bidirectional:
+      return nest(layer, std::make_shared<SpectralBidirectionalNormImpl>(geometry, spectral));
+    case WeightKind::weight_norm:
+      return nest(layer, std::make_shared<WeightNormImpl>(geometry));
   }
   TORCH_CHECK(false, "no parametrization for weight kind ", static_cast<int>(kind));
 }

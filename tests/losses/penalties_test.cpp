@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "losses/weight_penalties.h"
 #include "run/random_streams.h"
 #include "tests/fixtures/fixture.h"
 
@@ -14,18 +15,26 @@ namespace {
 
 using torch::autograd::grad;
 
-class EveryPenalty : public testing::TestWithParam<std::pair<PenaltyKind, std::string_view>> {};
+std::vector<PenaltyKind> sample_penalties() {
+  std::vector<PenaltyKind> kinds;
+  for (const auto& [kind, name] : Names<PenaltyKind>::table) {
+    if (penalty(kind).on_samples != nullptr) kinds.push_back(kind);
+  }
+  return kinds;
+}
+
+class EveryPenalty : public testing::TestWithParam<PenaltyKind> {};
 
 TEST_P(EveryPenalty, MatchesPyTorch) {
   const auto stored = load_fixture("losses");
-  const auto& [kind, name] = GetParam();
+  const auto kind = GetParam();
   const auto a = stored.at("A").clone().requires_grad_(true);
   const auto b = stored.at("b").clone().requires_grad_(true);
   const auto critic = [&](const torch::Tensor& x) { return torch::mv(torch::tanh(torch::mm(x.flatten(1), a)), b); };
   const auto noise = stored.at(kind == PenaltyKind::dragan ? "noise" : "epsilon");
-  const auto value = penalty(kind).value(critic, stored.at("x_real"), stored.at("x_fake"), noise);
+  const auto value = penalty(kind).on_samples(critic, stored.at("x_real"), stored.at("x_fake"), noise);
   const auto gradients = grad({value}, {a, b});
-  const std::string key(name);
+  const std::string key(name_of(kind));
   EXPECT_EQ(penalty(kind).kind, kind);
   EXPECT_TRUE(close(value, stored.at(key + ".value"), 1e-12));
   EXPECT_TRUE(close(gradients[0], stored.at(key + ".grad_A"), 1e-12));
@@ -34,20 +43,20 @@ TEST_P(EveryPenalty, MatchesPyTorch) {
 
 // A critic that is flat everywhere: its slope is exactly 0, where the plain norm's gradient is 0/0.
 TEST_P(EveryPenalty, GradientIsFiniteWhereTheSlopeIsZero) {
-  const auto& entry = penalty(GetParam().first);
+  const auto& entry = penalty(GetParam());
   for (const auto dtype : {torch::kFloat, torch::kDouble}) {
     const auto real = torch::ones({3, 1, 2, 2}, dtype);
     const auto weight = torch::zeros({4}, dtype).requires_grad_(true);
     const auto critic = [&](const torch::Tensor& x) { return torch::mv(x.flatten(1), weight); };
     const auto noise = entry.draw_noise(real, make_generator(1, torch::kCPU));
-    const auto value = entry.value(critic, real, -real, noise);
+    const auto value = entry.on_samples(critic, real, -real, noise);
     EXPECT_TRUE(torch::isfinite(value).item<bool>());
     EXPECT_TRUE(torch::equal(grad({value}, {weight})[0], torch::zeros({4}, dtype)));
   }
 }
 
 TEST_P(EveryPenalty, DrawsNoiseOfItsShape) {
-  const auto kind = GetParam().first;
+  const auto kind = GetParam();
   const bool needs_none = kind == PenaltyKind::r1 || kind == PenaltyKind::r2;
   for (const auto& shape : {std::vector<int64_t>{512, 2}, {64, 3, 4, 4}}) {
     const auto real = torch::ones(shape, torch::kDouble);
@@ -67,8 +76,23 @@ TEST_P(EveryPenalty, DrawsNoiseOfItsShape) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, EveryPenalty, testing::ValuesIn(Names<PenaltyKind>::table),
-                         [](const auto& test) { return std::string(test.param.second); });
+INSTANTIATE_TEST_SUITE_P(Kinds, EveryPenalty, testing::ValuesIn(sample_penalties()),
+                         [](const auto& test) { return std::string(name_of(test.param)); });
+
+TEST(Penalties, AreOnSamplesOrOnWeights) {
+  for (const auto& [kind, name] : Names<PenaltyKind>::table) {
+    const auto& entry = penalty(kind);
+    EXPECT_EQ(entry.kind, kind);
+    const bool on_weights = kind == PenaltyKind::spectral || kind == PenaltyKind::orthogonal;
+    EXPECT_EQ(entry.on_weights != nullptr, on_weights) << name;
+    EXPECT_EQ(entry.on_samples == nullptr, on_weights) << name;
+    if (on_weights) {
+      EXPECT_FALSE(entry.draw_noise(torch::ones({2, 2}), make_generator(1, torch::kCPU)).defined()) << name;
+    }
+  }
+  EXPECT_EQ(penalty(PenaltyKind::spectral).on_weights, spectral_penalty);
+  EXPECT_EQ(penalty(PenaltyKind::orthogonal).on_weights, orthogonal_penalty);
+}
 
 TEST(Penalties, OfALinearCriticByHand) {
   // ‖∇D‖ = ‖(3, 0, 0, 4)‖ = 5 everywhere; half of it on the near side of 1 for the one-sided kind.
@@ -77,7 +101,7 @@ TEST(Penalties, OfALinearCriticByHand) {
   const auto value = [&](PenaltyKind kind, double scale) {
     const auto critic = [&](const torch::Tensor& x) { return torch::mv(x.flatten(1), scale * weight); };
     const auto noise = penalty(kind).draw_noise(real, make_generator(2, torch::kCPU));
-    return penalty(kind).value(critic, real, -real, noise).item<double>();
+    return penalty(kind).on_samples(critic, real, -real, noise).item<double>();
   };
   EXPECT_NEAR(value(PenaltyKind::gp, 1), 16, 1e-12);
   EXPECT_NEAR(value(PenaltyKind::gp, 0.1), 0.25, 1e-12);
@@ -101,7 +125,7 @@ TEST(Penalties, LookAtThePointsTheyAreNamedFor) {
       points = x.detach();
       return x.square().sum(1);
     };
-    penalty(kind).value(critic, real, fake, epsilon.expand({2, 3}));
+    penalty(kind).on_samples(critic, real, fake, epsilon.expand({2, 3}));
     return points;
   };
   EXPECT_TRUE(torch::equal(seen(PenaltyKind::r1), real));

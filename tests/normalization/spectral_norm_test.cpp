@@ -1,32 +1,19 @@
 #include "normalization/spectral_norm.h"
 
-#include <ATen/ATen.h>
 #include <gmock/gmock.h>
-#include <torch/csrc/autograd/autograd.h>
 
-#include <cmath>
 #include <string>
 #include <tuple>
 #include <vector>
 
-#include "models/weighted_layer.h"
 #include "normalization/reshape.h"
-#include "run/random_streams.h"
-#include "tests/fixtures/fixture.h"
+#include "tests/normalization/layer_cases.h"
 
 namespace sgan {
 namespace {
 
 using testing::UnorderedElementsAre;
 using torch::autograd::grad;
-
-at::Generator seeded(uint64_t seed) {
-  return make_generator(seed, torch::kCPU);
-}
-
-torch::Tensor normal(const std::vector<int64_t>& shape, uint64_t seed) {
-  return torch::randn(shape, seeded(seed), torch::kDouble);
-}
 
 // A weight with spectral norm in float64, with its tensors at hand.
 struct Subject {
@@ -47,35 +34,15 @@ struct Subject {
   torch::Tensor v;
 };
 
-struct Layer {
-  std::string name;
-  OperatorGeometry geometry;
-};
-
-void PrintTo(const Layer& layer, std::ostream* out) {
-  *out << layer.name;
-}
-
-const std::vector<Layer>& layers() {
-  static const std::vector<Layer> kLayers{
-      {"linear", {OperatorKind::linear, 5, 7}},
-      {"vector", {OperatorKind::linear, 9, 1}},
-      {"conv", {OperatorKind::conv, 4, 6, 3, 1, 0, 5}},
-      {"conv_strided", {OperatorKind::conv, 3, 8, 4, 2, 1, 6}},
-      {"conv_transpose", {OperatorKind::conv_transpose, 5, 4, 4, 2, 1, 3}},
-  };
-  return kLayers;
-}
-
-class SpectralNormParity : public testing::TestWithParam<std::tuple<Layer, std::string>> {};
+class SpectralNormParity : public testing::TestWithParam<std::tuple<LayerCase, std::string>> {};
 
 TEST_P(SpectralNormParity, MatchesPyTorch) {
   const auto& [layer_case, dtype] = GetParam();
   const bool is_single = dtype == "f32";
   const double tolerance = is_single ? 1e-6 : 1e-13;
   const std::string prefix = layer_case.name + "." + dtype + ".";
-  const auto stored = load_fixture("spectral_norm");
-  const auto expected = [&](const std::string& name) { return stored.at(prefix + name); };
+  const auto fixture = load_fixture("spectral_norm");
+  const auto expected = [&](const std::string& name) { return fixture.at(prefix + name); };
 
   WeightedLayer layer(layer_case.geometry, /*bias=*/true, WeightKind::spectral, SpectralOptions{});
   layer->to(is_single ? torch::kFloat : torch::kDouble);
@@ -111,15 +78,15 @@ TEST_P(SpectralNormParity, MatchesPyTorch) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, SpectralNormParity,
-                         testing::Combine(testing::ValuesIn(layers()), testing::Values("f32", "f64")),
+                         testing::Combine(testing::ValuesIn(layer_cases()), testing::Values("f32", "f64")),
                          [](const auto& test) { return std::get<0>(test.param).name + "_" + std::get<1>(test.param); });
 
 TEST(SpectralNorm, HasPyTorchsStateNames) {
-  WeightedLayer layer(layers()[2].geometry, /*bias=*/true, WeightKind::spectral, SpectralOptions{});
+  WeightedLayer layer(layer_cases()[2].geometry, /*bias=*/true, WeightKind::spectral, SpectralOptions{});
   EXPECT_THAT(layer->named_parameters().keys(), UnorderedElementsAre("bias", "parametrizations.weight.original"));
   EXPECT_THAT(layer->named_buffers().keys(),
               UnorderedElementsAre("parametrizations.weight.0._u", "parametrizations.weight.0._v"));
-  WeightedLayer plain(layers()[2].geometry, /*bias=*/false, WeightKind::none, SpectralOptions{});
+  WeightedLayer plain(layer_cases()[2].geometry, /*bias=*/false, WeightKind::none, SpectralOptions{});
   EXPECT_THAT(plain->named_parameters().keys(), UnorderedElementsAre("weight"));
   EXPECT_THAT(plain->named_buffers().keys(), UnorderedElementsAre());
   EXPECT_FALSE(plain->parametrization().sigma().defined());
@@ -158,22 +125,17 @@ TEST(SpectralNorm, EffectiveMovesNothing) {
 }
 
 TEST(SpectralNorm, RealPlusFakeBackwardEqualsAnalyticGradient) {
-  for (const auto& [name, geometry] : layers()) {
+  for (const auto& [name, geometry] : layer_cases()) {
     SCOPED_TRACE(name);
-    WeightedLayer layer(geometry, /*bias=*/false, WeightKind::spectral, SpectralOptions{});
-    layer->to(torch::kDouble);
-    layer->parametrization().initialize(normal(geometry.weight_shape(), 1), seeded(2));
-    const auto state = state_of(*layer);
-    const auto u = state.at("parametrizations.weight.0._u");
-    const auto v = state.at("parametrizations.weight.0._v");
-    std::vector<int64_t> input{3, geometry.in_channels};
-    if (geometry.kind != OperatorKind::linear) input.insert(input.end(), 2, geometry.in_size);
+    const auto layer = random_layer(geometry, WeightKind::spectral);
+    const auto u = stored(layer, "0._u");
+    const auto v = stored(layer, "0._v");
 
     const auto normalized = layer->parametrization().effective();
-    const auto real = layer->forward(normal(input, 4), normalized);
-    const auto fake = layer->forward(normal(input, 5), normalized);
+    const auto real = layer->forward(inputs_of(geometry, 3, 4), normalized);
+    const auto fake = layer->forward(inputs_of(geometry, 3, 5), normalized);
     const auto loss = (real.sin() - fake.cos()).sum();
-    const auto gradients = grad({loss}, {state.at("parametrizations.weight.original"), normalized});
+    const auto gradients = grad({loss}, {stored(layer, "original"), normalized});
 
     // (G − ⟨G, W̄⟩ u vᵀ) / σ in the reshaped weight.
     const auto dim = geometry.output_dim();
