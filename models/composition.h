@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <variant>
@@ -13,15 +14,15 @@ namespace sgan {
 
 enum class Activation { identity, relu, leaky_relu, tanh };
 
-torch::Tensor activate(Activation activation, const torch::Tensor& input);
-
-// The slope of every leaky ReLU in the project's networks, as in DCGAN's discriminator.
+// The negative slope of a leaky ReLU where a network's paper names no other, as in DCGAN's discriminator.
 constexpr double kLeakySlope = 0.2;
+
+torch::Tensor activate(Activation activation, const torch::Tensor& input, double slope = kLeakySlope);
 
 struct Node;
 
-// A network as the tree of what it does to its input, in order: Lipschitz bounds, export, quantization and summaries
-// read this and nothing else.
+// A network as the tree of what it does to its input, in order: forward passes, Lipschitz bounds, export, quantization
+// and summaries read this and nothing else.
 using Composition = std::vector<Node>;
 
 struct LinearMap {
@@ -29,10 +30,11 @@ struct LinearMap {
 };
 struct Pointwise {
   Activation activation;
+  double slope = kLeakySlope;  // of a leaky ReLU
 };
 struct Pooling {
-  enum class Kind { average, max, sum, upsample } kind;
-  int64_t window;
+  enum class Kind { average, sum, upsample } kind;  // upsample repeats each pixel; sum leaves (C)
+  int64_t window;                                   // pixels on a side; of a sum all there are
 };
 struct Normalization {
   NormKind kind;
@@ -44,9 +46,36 @@ struct Residual {
 };
 
 struct Node {
-  std::string name;            // of the module that does it; empty where no module does
-  std::vector<int64_t> input;  // shape of one sample before it, (C, H, W) or (C)
+  std::string name;            // of the module that does it, or of a residual block; empty where nothing is named
+  std::vector<int64_t> input;  // shape of one sample before it, (C, H, W) or (C); samples are reshaped to it
   std::variant<LinearMap, Pointwise, Pooling, Normalization, Residual> what;
 };
+
+// Shape of one sample after the node.
+std::vector<int64_t> output_shape(const Node& node);
+
+// Shape of a batch of any number of samples, for reshape.
+std::vector<int64_t> batched(const std::vector<int64_t>& sample_shape);
+
+torch::Tensor pool(const Pooling& pooling, const torch::Tensor& input);
+
+// What a pass through the nodes does at a layer.
+using ApplyLayer = std::function<torch::Tensor(const WeightedLayer& layer, const torch::Tensor& input)>;
+
+// What the nodes make of a batch, each called in turn, a residual block's branch before its shortcut. x: (N, …) with as
+// many numbers a sample as the first node takes.
+torch::Tensor run_composition(const Composition& nodes, torch::Tensor x, Mode mode, const ApplyLayer& apply);
+
+// Calls visit(node, depth) for every node of the tree, a residual block before its branch and its shortcut.
+template <class Visit>
+void for_each_node(const Composition& nodes, const Visit& visit, int64_t depth = 0) {
+  for (const Node& node : nodes) {
+    visit(node, depth);
+    if (const auto* residual = std::get_if<Residual>(&node.what)) {
+      for_each_node(residual->branch, visit, depth + 1);
+      for_each_node(residual->shortcut, visit, depth + 1);
+    }
+  }
+}
 
 }  // namespace sgan

@@ -5,12 +5,10 @@
 #include <algorithm>
 
 #include "configs/error.h"
-#include "models/sequential_network.h"
+#include "models/composed_network.h"
 
 namespace sgan {
 namespace {
-
-using Stage = SequentialNetworkImpl::StageOptions;
 
 constexpr int64_t kWidthLimit = 8;  // multiples of the base width
 
@@ -41,68 +39,45 @@ int64_t width_at(int64_t channels, int64_t doublings) {
   return channels * std::min(kWidthLimit, int64_t{1} << std::min<int64_t>(doublings, 8));
 }
 
+// A layer has a bias unless the norm after it has one.
+LayerOptions before(NormKind norm) {
+  return {.bias = !replaces_bias(norm)};
+}
+
+constexpr Window kHalve{.kernel = 4, .stride = 2, .padding = 1};
+
 }  // namespace
 
 Network make_dcgan_generator(const GeneratorOptions& options, const SpectralOptions& spectral,
                              const std::vector<int64_t>& sample_shape) {
   const auto pyramid = pyramid_of(sample_shape);
-  std::vector<Stage> stages;
-  auto width = width_at(options.channels, pyramid.doublings - 1);
-  stages.push_back({.suffix = "0",
-                    .geometry = {.kind = OperatorKind::conv_transpose,
-                                 .in_channels = options.latent,
-                                 .out_channels = width,
-                                 .kernel = pyramid.base},
-                    .norm = options.norm,
-                    .activation = Activation::relu,
-                    .weight = options.weight});
-  for (int64_t i = 1; i <= pyramid.doublings; ++i) {
-    const bool is_last = i == pyramid.doublings;
-    const auto next = is_last ? sample_shape[0] : width_at(options.channels, pyramid.doublings - 1 - i);
-    stages.push_back({.suffix = std::to_string(i),
-                      .geometry = {.kind = OperatorKind::conv_transpose,
-                                   .in_channels = width,
-                                   .out_channels = next,
-                                   .kernel = 4,
-                                   .stride = 2,
-                                   .padding = 1,
-                                   .in_size = pyramid.base << (i - 1)},
-                      .norm = is_last ? NormKind::none : options.norm,
-                      .activation = is_last ? Activation::tanh : Activation::relu,
-                      .weight = options.weight});
-    width = next;
+  Composer net({options.latent, 1, 1}, options.weight, spectral);
+  for (int64_t i = 0; i < pyramid.doublings; ++i) {
+    const auto number = std::to_string(i);
+    const auto window = i == 0 ? Window{.kernel = pyramid.base} : kHalve;
+    net.conv_transpose("deconv" + number, width_at(options.channels, pyramid.doublings - 1 - i), window,
+                       before(options.norm))
+        .norm("norm" + number, options.norm)
+        .activation(Activation::relu);
   }
-  return std::make_shared<SequentialNetworkImpl>(Initialization::normal, stages, sample_shape, spectral);
+  net.conv_transpose("deconv" + std::to_string(pyramid.doublings), sample_shape[0], kHalve)
+      .activation(Activation::tanh);
+  return net.finish(sample_shape);
 }
 
 Network make_dcgan_discriminator(const DiscriminatorOptions& options, const SpectralOptions& spectral,
                                  const std::vector<int64_t>& sample_shape) {
   const auto pyramid = pyramid_of(sample_shape);
-  std::vector<Stage> stages;
-  auto width = sample_shape[0];
+  Composer net(sample_shape, options.weight, spectral);
   for (int64_t i = 0; i < pyramid.doublings; ++i) {
-    const auto next = width_at(options.channels, i);
-    stages.push_back({.suffix = std::to_string(i),
-                      .geometry = {.kind = OperatorKind::conv,
-                                   .in_channels = width,
-                                   .out_channels = next,
-                                   .kernel = 4,
-                                   .stride = 2,
-                                   .padding = 1,
-                                   .in_size = pyramid.base << (pyramid.doublings - i)},
-                      .norm = i == 0 ? NormKind::none : options.norm,
-                      .activation = Activation::leaky_relu,
-                      .weight = options.weight});
-    width = next;
+    const auto number = std::to_string(i);
+    const auto norm = i == 0 ? NormKind::none : options.norm;
+    net.conv("conv" + number, width_at(options.channels, i), kHalve, before(norm))
+        .norm("norm" + number, norm)
+        .activation(Activation::leaky_relu);
   }
-  stages.push_back({.suffix = std::to_string(pyramid.doublings),
-                    .geometry = {.kind = OperatorKind::conv,
-                                 .in_channels = width,
-                                 .out_channels = 1,
-                                 .kernel = pyramid.base,
-                                 .in_size = pyramid.base},
-                    .weight = options.weight});
-  return std::make_shared<SequentialNetworkImpl>(Initialization::normal, stages, std::vector<int64_t>{}, spectral);
+  net.conv("conv" + std::to_string(pyramid.doublings), 1, {.kernel = pyramid.base});
+  return net.finish({});
 }
 
 }  // namespace sgan

@@ -2,6 +2,8 @@
 
 #include "models/dcgan.h"
 #include "models/mlp.h"
+#include "models/sn_cnn.h"
+#include "models/sn_resnet.h"
 
 namespace sgan {
 namespace {
@@ -15,6 +17,9 @@ struct Architecture {
 constexpr Architecture kArchitectures[] = {
     {NetworkKind::mlp, make_mlp_generator, make_mlp_discriminator},
     {NetworkKind::dcgan, make_dcgan_generator, make_dcgan_discriminator},
+    {NetworkKind::sn_cnn, make_sn_cnn_generator, make_sn_cnn_discriminator},
+    {NetworkKind::sn_cnn_public, make_sn_cnn_public_generator, make_sn_cnn_public_discriminator},
+    {NetworkKind::sn_resnet, make_sn_resnet_generator, make_sn_resnet_discriminator},
 };
 
 const Architecture& architecture(NetworkKind kind) {

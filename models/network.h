@@ -24,9 +24,13 @@ class EffectiveWeights {
 // A generator of random numbers for each parameter's name, so that what is drawn for one never depends on another.
 using GeneratorFor = std::function<at::Generator(std::string_view parameter)>;
 
-// How initial weights and biases are drawn: N(0, 0.02²) with zero biases (Radford et al. 2016), or U(±1/√fan_in) for
-// both, PyTorch's default.
-enum class Initialization { normal, fan_in };
+// How a layer's initial weight and bias are drawn.
+enum class Initialization {
+  normal,       // N(0, 0.02²), bias 0 (Radford et al. 2016)
+  fan_in,       // U(±1/√fan_in) for both, PyTorch's default
+  glorot,       // U(±√(6 / (fan_in + fan_out))), bias 0 (Glorot & Bengio 2010)
+  glorot_relu,  // the same times √2, as the SN-GAN authors' residual branches have it
+};
 
 // A generator or a discriminator.
 class NetworkImpl : public torch::nn::Module {
@@ -37,7 +41,8 @@ class NetworkImpl : public torch::nn::Module {
 
   virtual Composition composition() const = 0;
 
-  // Asks every parametrization once, with graph. Moves nothing.
+  // Asks every parametrization once, with graph. Moves nothing. Full float32 whatever the networks' precision, as in
+  // advance_parametrizations().
   EffectiveWeights effective_weights() const;
   // The same without graph, for the other network's step: nothing of this network is then differentiated.
   EffectiveWeights frozen_weights() const;
@@ -54,14 +59,13 @@ class NetworkImpl : public torch::nn::Module {
   bool uses_batch_statistics() const;
 
  protected:
-  explicit NetworkImpl(Initialization initialization) : initialization_(initialization) {}
-
-  WeightedLayer add_layer(const std::string& name, WeightedLayer layer);
+  // name: where to register; the parts before dots are modules that are made as needed.
+  WeightedLayer add_layer(const std::string& name, WeightedLayer layer, Initialization initialization);
   ActivationNorm add_norm(const std::string& name, ActivationNorm norm);
 
  private:
-  Initialization initialization_;
   std::vector<std::pair<std::string, WeightedLayer>> layers_;
+  std::vector<Initialization> initializations_;  // of the layers
   std::vector<ActivationNorm> norms_;
 };
 using Network = std::shared_ptr<NetworkImpl>;

@@ -1,14 +1,25 @@
 #include "models/weighted_layer.h"
 
+#include <c10/core/impl/LocalDispatchKeySet.h>
+
+#include <optional>
+
 namespace sgan {
 
 WeightedLayerImpl::WeightedLayerImpl(const OperatorGeometry& geometry, bool bias, WeightKind weight,
                                      const SpectralOptions& spectral)
-    : geometry_(geometry), parametrization_(attach_weight(*this, weight, geometry, spectral)) {
+    : geometry_(geometry), weight_kind_(weight), parametrization_(attach_weight(*this, weight, geometry, spectral)) {
   if (bias) bias_ = register_parameter("bias", torch::zeros({geometry.out_channels}));
 }
 
 torch::Tensor WeightedLayerImpl::forward(const torch::Tensor& input, const torch::Tensor& weight) const {
+  // A critic's number keeps all its digits: bfloat16 would leave it three.
+  std::optional<c10::impl::ExcludeDispatchKeyGuard> no_autocast;
+  if (geometry_.out_channels == 1) no_autocast.emplace(c10::autocast_dispatch_keyset);
+  return apply(geometry_.out_channels == 1 ? input.to(weight.scalar_type()) : input, weight);
+}
+
+torch::Tensor WeightedLayerImpl::apply(const torch::Tensor& input, const torch::Tensor& weight) const {
   switch (geometry_.kind) {
     case OperatorKind::linear:
       return torch::linear(input, weight, bias_);

@@ -14,11 +14,15 @@ class WeightedLayerImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& input, const torch::Tensor& weight) const;
 
   const OperatorGeometry& geometry() const { return geometry_; }
+  WeightKind weight_kind() const { return weight_kind_; }
   WeightParametrizationImpl& parametrization() const { return *parametrization_; }
   const torch::Tensor& bias() const { return bias_; }  // undefined without one
 
  private:
+  torch::Tensor apply(const torch::Tensor& input, const torch::Tensor& weight) const;
+
   OperatorGeometry geometry_;
+  WeightKind weight_kind_;
   WeightParametrization parametrization_;
   torch::Tensor bias_;
 };

@@ -45,10 +45,12 @@ TEST(Dcgan, WidthsDoubleUpToEightTimesTheBase) {
   const auto config = network_config(NetworkKind::dcgan, NormKind::none, WeightKind::none);
   std::vector<int64_t> made;
   std::vector<int64_t> judged;
-  for (const auto& [name, layer] : make_generator(config, {3, 256, 256})->layers()) {
+  const auto generator = make_generator(config, {3, 256, 256});
+  for (const auto& [name, layer] : generator->layers()) {
     made.push_back(layer->geometry().out_channels);
   }
-  for (const auto& [name, layer] : make_discriminator(config, {3, 256, 256})->layers()) {
+  const auto discriminator = make_discriminator(config, {3, 256, 256});
+  for (const auto& [name, layer] : discriminator->layers()) {
     judged.push_back(layer->geometry().out_channels);
   }
   EXPECT_THAT(made, ElementsAre(32, 32, 32, 16, 8, 4, 3));

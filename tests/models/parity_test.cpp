@@ -21,7 +21,7 @@ Pair load_pair(const Config& config, const std::vector<int64_t>& sample_shape, c
   return pair;
 }
 
-void expect_dcgan_parity(const Config& config, const std::vector<int64_t>& sample_shape, const Tensors& stored) {
+void expect_image_parity(const Config& config, const std::vector<int64_t>& sample_shape, const Tensors& stored) {
   const auto [generator, discriminator] = load_pair(config, sample_shape, stored);
   EXPECT_TRUE(close(generator->forward(stored.at("latent"), Mode::eval), stored.at("images"), 1e-5));
   EXPECT_TRUE(close(generator->forward(stored.at("latent"), Mode::train_frozen), stored.at("images_train"), 1e-5));
@@ -33,7 +33,7 @@ TEST(Parity, Dcgan) {
   Config config;
   config.generator = {.kind = NetworkKind::dcgan, .latent = 12, .channels = 6, .norm = NormKind::batch};
   config.discriminator = {.kind = NetworkKind::dcgan, .channels = 6, .weight = WeightKind::spectral};
-  expect_dcgan_parity(config, {1, 16, 16}, load_fixture("dcgan"));
+  expect_image_parity(config, {1, 16, 16}, load_fixture("dcgan"));
 }
 
 TEST(Parity, Dcgan48) {
@@ -41,7 +41,32 @@ TEST(Parity, Dcgan48) {
   config.generator = {.kind = NetworkKind::dcgan, .latent = 6, .channels = 2, .norm = NormKind::batch};
   config.discriminator = {
       .kind = NetworkKind::dcgan, .channels = 2, .norm = NormKind::batch, .weight = WeightKind::none};
-  expect_dcgan_parity(config, {3, 48, 48}, load_fixture("dcgan48"));
+  expect_image_parity(config, {3, 48, 48}, load_fixture("dcgan48"));
+}
+
+struct SnCase {
+  const char* fixture;
+  NetworkKind kind;
+  std::vector<int64_t> shape;
+  int64_t channels;
+  WeightKind weight = WeightKind::spectral;
+};
+
+TEST(Parity, SnCnnAndSnResnet) {
+  for (const auto& [fixture, kind, shape, channels, weight] :
+       {SnCase{"sn_cnn", NetworkKind::sn_cnn, {3, 32, 32}, 2},
+        SnCase{"sn_cnn48", NetworkKind::sn_cnn, {1, 48, 48}, 1, WeightKind::none},
+        SnCase{"sn_cnn_public", NetworkKind::sn_cnn_public, {3, 32, 32}, 2},
+        SnCase{"sn_resnet32", NetworkKind::sn_resnet, {3, 32, 32}, 2},
+        SnCase{"sn_resnet48", NetworkKind::sn_resnet, {3, 48, 48}, 1},
+        SnCase{"sn_resnet64", NetworkKind::sn_resnet, {3, 64, 64}, 1, WeightKind::none},
+        SnCase{"sn_resnet128", NetworkKind::sn_resnet, {3, 128, 128}, 1}}) {
+    SCOPED_TRACE(fixture);
+    Config config;
+    config.generator = {.kind = kind, .latent = 6, .channels = channels, .norm = NormKind::batch};
+    config.discriminator = {.kind = kind, .channels = channels, .weight = weight};
+    expect_image_parity(config, shape, load_fixture(fixture));
+  }
 }
 
 TEST(Parity, Mlp) {

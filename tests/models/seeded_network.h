@@ -20,6 +20,12 @@ inline torch::Tensor draw_normal(const std::vector<int64_t>& shape, uint64_t see
   return torch::randn(shape, make_generator(seed, torch::kCPU));
 }
 
+// A shape that a kind of network can make.
+inline std::vector<int64_t> small_shape(NetworkKind kind, int64_t channels = 1) {
+  const int64_t size = kind == NetworkKind::sn_resnet ? 32 : 16;
+  return {channels, size, size};
+}
+
 // A small config whose two networks are of one kind.
 inline Config network_config(NetworkKind kind, NormKind norm, WeightKind weight) {
   Config config;
