@@ -144,4 +144,8 @@ void restore_generator(const Checkpoint& checkpoint, NetworkImpl& generator, boo
   copy_by_name(checkpoint, named_tensors(prefix, generator), /*all=*/false);
 }
 
+void restore_discriminator(const Checkpoint& checkpoint, NetworkImpl& discriminator) {
+  copy_by_name(checkpoint, named_tensors("discriminator.", discriminator), /*all=*/false);
+}
+
 }  // namespace sgan

@@ -40,5 +40,6 @@ void restore(const Checkpoint& checkpoint, TrainingState& state);
 // Fills a generator with the averaged weights, or with the raw ones if asked for or alone there. Errors as above, but
 // the checkpoint may hold more.
 void restore_generator(const Checkpoint& checkpoint, NetworkImpl& generator, bool averaged);
+void restore_discriminator(const Checkpoint& checkpoint, NetworkImpl& discriminator);
 
 }  // namespace sgan

@@ -7,8 +7,9 @@
 #include <cmath>
 
 #include "configs/error.h"
-#include "data/batch_order.h"
+#include "models/latent.h"
 #include "run/random_streams.h"
+#include "training/real_batches.h"
 #include "training/schedule.h"
 #include "training/step.h"
 
@@ -32,28 +33,21 @@ class Stopwatch {
 class Draws {
  public:
   Draws(const Config& config, const Dataset& dataset, torch::Device device)
-      : config_(config),
-        dataset_(dataset),
-        device_(device),
-        order_(dataset.size(), config.train.batch, seed(Stream::order, 0)) {}
+      : config_(config), device_(device), real_(config, dataset, device) {}
 
-  at::Generator generator(Stream stream, int64_t update) const { return make_generator(seed(stream, update), device_); }
-
-  torch::Tensor latent(Stream stream, int64_t update) const {
-    return torch::randn({config_.train.batch, config_.generator.latent}, generator(stream, update), device_);
+  at::Generator generator(Stream stream, int64_t update) const {
+    const auto seed = stream_seed(static_cast<uint64_t>(config_.seed), stream, static_cast<uint64_t>(update));
+    return make_generator(seed, device_);
   }
 
-  torch::Tensor real(int64_t update) {
-    torch::Tensor flip;
-    if (config_.data.flip) {
-      auto coin = make_generator(seed(Stream::augment, update), torch::kCPU);
-      flip = torch::rand({config_.train.batch}, coin) < 0.5;
-    }
-    return deliver(dataset_, order_.indices(update), flip, device_);
+  torch::Tensor latent(Stream stream, int64_t update, int64_t count) const {
+    return draw_latents(config_.generator, count, generator(stream, update), device_);
   }
+
+  torch::Tensor real(int64_t update) { return real_.at(update); }
 
   DiscriminatorBatch discriminator_batch(int64_t update, const AdversarialStep& step) {
-    DiscriminatorBatch batch{real(update), latent(Stream::latent_d, update), {}};
+    DiscriminatorBatch batch{real(update), latent(Stream::latent_d, update, config_.train.batch), {}};
     auto noise = generator(Stream::penalty, update);
     for (size_t i = 0; i < config_.penalties.size(); ++i) {
       const auto draw = penalty(config_.penalties[i].kind).draw_noise;
@@ -63,14 +57,9 @@ class Draws {
   }
 
  private:
-  uint64_t seed(Stream stream, int64_t index) const {
-    return stream_seed(static_cast<uint64_t>(config_.seed), stream, static_cast<uint64_t>(index));
-  }
-
   const Config& config_;
-  const Dataset& dataset_;
   torch::Device device_;
-  BatchOrder order_;
+  RealBatches real_;
 };
 
 double read(const torch::Tensor& scalar) {
@@ -88,15 +77,13 @@ void check_finite(const LogPoint& point) {
   }
 }
 
-CriticProbe probe(const TrainingState& state, Draws& draws) {
+CriticProbe probe(const Config& config, const TrainingState& state, Draws& draws) {
   const auto real = draws.real(state.discriminator_updates - 1);
   torch::NoGradGuard no_grad;
-  const auto fake = state.generator->forward(draws.latent(Stream::probe, state.step), Mode::eval);
-  std::vector<int64_t> shape(static_cast<size_t>(real.dim()), 1);
-  shape[0] = real.size(0);
+  const auto fake = state.generator->forward(draws.latent(Stream::probe, state.step, real.size(0)), Mode::eval);
   // The latents took the stream's number `step`; the interpolates take a number that no step has.
-  const auto epsilon = torch::rand(shape, draws.generator(Stream::probe, -state.step), real.options());
-  return probe_critic(*state.discriminator, real, fake, epsilon);
+  const auto epsilon = draw_epsilon(real, draws.generator(Stream::probe, -state.step));
+  return probe_critic(*state.discriminator, config.discriminator.gradient_normalization, real, fake, epsilon);
 }
 
 }  // namespace
@@ -106,6 +93,7 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
   AdversarialStep step(state, config);
   Draws draws(config, dataset, device);
   const auto last_step = config.train.steps;
+  const auto generator_batch = config.train.generator_batch > 0 ? config.train.generator_batch : config.train.batch;
   Stopwatch wall;  // runs from here on
   Stopwatch updates;
   int64_t steps_since_log = 0;
@@ -132,10 +120,16 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
     }
 
     // The generator's update.
-    const auto g = step.update_generator(draws.latent(Stream::latent_g, state.step), real, lr_factor, logs);
+    const auto latent = draws.latent(Stream::latent_g, state.step, generator_batch);
+    const auto g = step.update_generator(latent, real, lr_factor, logs);
     ++steps_since_log;
 
-    // The log point: the only place that waits for the device.
+    const bool stops = !last && hooks.stop_requested && hooks.stop_requested();
+    const bool samples = last || is_due(number, config.sample.every);
+    const bool saves = last || stops || is_due(number, config.checkpoint.every);
+    const bool evaluates = is_due(number, config.evaluation.every) || (last && config.evaluation.every > 0);
+
+    // The log point waits for the device.
     if (logs) {
       LogPoint point;
       point.step = number;
@@ -152,18 +146,25 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
       updates.reset();
       steps_since_log = 0;
       check_finite(point);
-      if (probes) point.probe = probe(state, draws);
+      if (probes) {
+        Stopwatch probing;
+        point.probe = probe(config, state, draws);
+        probing.stop();
+        point.probe_ms = 1000 * probing.seconds();
+      }
       wall.stop();
       point.wall_s = wall.seconds();
       wall.start();
       if (hooks.on_log) hooks.on_log(point);
     } else {
+      // Hooks that read the device wait for the updates; that time is the updates'.
+      if (samples || saves || evaluates) read(g.loss);
       updates.stop();
     }
 
-    const bool stops = !last && hooks.stop_requested && hooks.stop_requested();
-    if ((last || is_due(number, config.sample.every)) && hooks.on_sample) hooks.on_sample(number);
-    if ((last || stops || is_due(number, config.checkpoint.every)) && hooks.on_checkpoint) hooks.on_checkpoint(number);
+    if (samples && hooks.on_sample) hooks.on_sample(number);
+    if (saves && hooks.on_checkpoint) hooks.on_checkpoint(number);
+    if (evaluates && hooks.on_evaluate) hooks.on_evaluate(number);
     if (hooks.on_step) hooks.on_step(number);
     if (stops) return LoopEnd::interrupted;
   }

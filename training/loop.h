@@ -23,6 +23,7 @@ struct LogPoint {
   double grad_norm_g = 0;
   double ms_per_step = 0;  // wall time of updates and batch delivery since the last log point, alone
   std::optional<CriticProbe> probe;
+  double probe_ms = 0;  // wall time that the probe took
 };
 
 // What the loop tells its surroundings. All may be empty. Each is called after the step it names, in this order.
@@ -30,6 +31,7 @@ struct LoopHooks {
   std::function<void(const LogPoint&)> on_log;
   std::function<void(int64_t step)> on_sample;
   std::function<void(int64_t step)> on_checkpoint;
+  std::function<void(int64_t step)> on_evaluate;
   std::function<void(int64_t step)> on_step;
   std::function<bool()> stop_requested;  // asked after each step; true: save and return
 };

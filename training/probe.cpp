@@ -2,15 +2,18 @@
 
 #include "lipschitz/critic_slope.h"
 #include "lipschitz/reshaped_sigma.h"
-#include "losses/penalties.h"
+#include "losses/gradient_normalization.h"
+#include "training/precision.h"
 
 namespace sgan {
 
-CriticProbe probe_critic(NetworkImpl& discriminator, const torch::Tensor& real, const torch::Tensor& fake,
-                         const torch::Tensor& epsilon) {
+CriticProbe probe_critic(NetworkImpl& discriminator, bool gradient_normalization, const torch::Tensor& real,
+                         const torch::Tensor& fake, const torch::Tensor& epsilon) {
+  const ExactFloat32Scope exact;
   const auto weights = discriminator.frozen_weights();
-  const auto critic = [&](const torch::Tensor& x) { return discriminator.forward(x, weights, Mode::eval); };
-  const auto slope = critic_slope(critic, torch::cat({real, fake, interpolate(real, fake, epsilon)}));
+  const Critic plain = [&](const torch::Tensor& x) { return discriminator.forward(x, weights, Mode::eval); };
+  const auto slope = critic_slope(gradient_normalization ? gradient_normalized(plain) : plain,
+                                  torch::cat({real, fake, interpolate(real, fake, epsilon)}));
 
   CriticProbe probe;
   probe.slope_mean = slope.mean.item<double>();

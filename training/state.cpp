@@ -2,7 +2,9 @@
 
 #include <torch/utils.h>
 
+#include "models/data_initialization.h"
 #include "run/random_streams.h"
+#include "training/precision.h"
 
 namespace sgan {
 namespace {
@@ -18,12 +20,25 @@ void append(NamedTensors& to, const std::string& prefix, const NamedTensors& ten
   for (const auto& [name, tensor] : tensors) to.emplace_back(prefix + name, tensor);
 }
 
-void initialize(NetworkImpl& network, int64_t seed, Stream stream, const std::string& power_prefix) {
-  const auto draw = [seed](Stream from, const std::string& name) {
-    return make_generator(stream_seed(static_cast<uint64_t>(seed), from, name), torch::kCPU);
+// Random numbers for each of a network's parameters, by its name after `prefix`.
+GeneratorFor draws(const Config& config, Stream stream, const std::string& prefix = "") {
+  return [seed = static_cast<uint64_t>(config.seed), stream, prefix](std::string_view name) {
+    return make_generator(stream_seed(seed, stream, prefix + std::string(name)), torch::kCPU);
   };
-  network.initialize([&](std::string_view name) { return draw(stream, std::string(name)); },
-                     [&](std::string_view name) { return draw(Stream::power, power_prefix + std::string(name)); });
+}
+
+// The averaged generator, where there is one, starts as the generator.
+void restart_average(TrainingState& state) {
+  if (state.generator_ema == nullptr) return;
+  torch::NoGradGuard no_grad;
+  at::_foreach_copy_(state.generator_ema->parameters(), state.generator->parameters());
+  if (!state.generator->buffers().empty()) {
+    at::_foreach_copy_(state.generator_ema->buffers(), state.generator->buffers());
+  }
+}
+
+bool is_data_initialized(const Config& config, WeightKind weight) {
+  return config.weight_norm.data_init && weight == WeightKind::weight_norm;
 }
 
 }  // namespace
@@ -33,18 +48,15 @@ TrainingState initial_state(const Config& config, const std::vector<int64_t>& sa
   state.sample_shape = sample_shape;
   state.generator = make_generator(config, sample_shape);
   state.discriminator = make_discriminator(config, sample_shape);
-  initialize(*state.generator, config.seed, Stream::init_generator, "generator.");
-  initialize(*state.discriminator, config.seed, Stream::init_discriminator, "discriminator.");
+  state.generator->initialize(draws(config, Stream::init_generator), draws(config, Stream::power, "generator."));
+  state.discriminator->initialize(draws(config, Stream::init_discriminator),
+                                  draws(config, Stream::power, "discriminator."));
   state.generator->to(device);
   state.discriminator->to(device);
   if (config.ema.decay > 0) {
     state.generator_ema = make_generator(config, sample_shape);
     state.generator_ema->to(device);
-    torch::NoGradGuard no_grad;
-    at::_foreach_copy_(state.generator_ema->parameters(), state.generator->parameters());
-    if (!state.generator->buffers().empty()) {
-      at::_foreach_copy_(state.generator_ema->buffers(), state.generator->buffers());
-    }
+    restart_average(state);
   }
   if (!config.penalties.empty()) state.penalty = torch::zeros({}, device);
   const auto& optimizers = config.optimizer;
@@ -52,6 +64,23 @@ TrainingState initial_state(const Config& config, const std::vector<int64_t>& sa
   state.discriminator_optimizer =
       std::make_unique<Optimizer>(parameters_of(*state.discriminator), optimizers.discriminator);
   return state;
+}
+
+bool needs_data_initialization(const Config& config) {
+  return is_data_initialized(config, config.generator.weight) ||
+         is_data_initialized(config, config.discriminator.weight);
+}
+
+void initialize_from_data(TrainingState& state, const Config& config, const torch::Tensor& real,
+                          const torch::Tensor& latent) {
+  const ExactFloat32Scope exact;
+  if (is_data_initialized(config, config.generator.weight)) {
+    initialize_from_data(*state.generator, draws(config, Stream::init_generator), latent);
+    restart_average(state);
+  }
+  if (is_data_initialized(config, config.discriminator.weight)) {
+    initialize_from_data(*state.discriminator, draws(config, Stream::init_discriminator), real);
+  }
 }
 
 NamedTensors named_tensors(const std::string& prefix, const NetworkImpl& network) {

@@ -27,6 +27,15 @@ struct TrainingState {
 // Networks with initial values drawn from config.seed, on `device`, with fresh optimizers.
 TrainingState initial_state(const Config& config, const std::vector<int64_t>& sample_shape, torch::Device device);
 
+// True where a network has weight_norm with weight_norm.data_init: initialize_from_data() then comes before training.
+bool needs_data_initialization(const Config& config);
+
+// Gives the weight-normalized networks of a fresh initial_state() gains and biases by what they make of a batch: the
+// generator of latent (N, latent), the discriminator of real (N, C, H, W) or (N, 2), on the state's device. Averaged
+// weights start from the result. Does nothing where none is needed; not for a state that is resumed.
+void initialize_from_data(TrainingState& state, const Config& config, const torch::Tensor& real,
+                          const torch::Tensor& latent);
+
 // Every tensor of the state under its name in a checkpoint, sharing memory with it: generator.*, discriminator.*,
 // generator_ema.*, optimizer.generator.<parameter>.<slot>, optimizer.discriminator.<parameter>.<slot>.
 NamedTensors named_tensors(const TrainingState& state);

@@ -4,7 +4,10 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/utils.h>
 
+#include "losses/gradient_normalization.h"
+#include "normalization/reshape.h"
 #include "training/ema.h"
+#include "training/precision.h"
 #include "training/schedule.h"
 
 namespace sgan {
@@ -15,15 +18,13 @@ torch::Tensor global_norm(const std::vector<torch::Tensor>& gradients) {
   return torch::stack(at::_foreach_norm(gradients)).norm();
 }
 
-// D(real) and D(fake), each (N): one batch, unless samples of a batch would see each other.
-std::pair<torch::Tensor, torch::Tensor> judge(NetworkImpl& discriminator, const EffectiveWeights& weights,
-                                              const torch::Tensor& real, const torch::Tensor& fake) {
-  if (discriminator.uses_batch_statistics()) {
-    auto critic_real = discriminator.forward(real, weights, Mode::train);
-    return {critic_real, discriminator.forward(fake, weights, Mode::train)};
+// Each layer's weight as (outputs, everything else).
+std::vector<torch::Tensor> matrices_of(const NetworkImpl& network, const EffectiveWeights& weights) {
+  std::vector<torch::Tensor> matrices;
+  for (const auto& [name, layer] : network.layers()) {
+    matrices.push_back(reshape_to_matrix(weights.of(*layer), layer->geometry().output_dim()));
   }
-  const auto both = discriminator.forward(torch::cat({real, fake}), weights, Mode::train).chunk(2);
-  return {both[0], both[1]};
+  return matrices;
 }
 
 }  // namespace
@@ -32,8 +33,37 @@ AdversarialStep::AdversarialStep(TrainingState& state, const Config& config)
     : state_(state),
       loss_(adversarial_loss(config.loss)),
       penalties_(config.penalties),
+      gradient_normalization_(config.discriminator.gradient_normalization),
       constraint_(config.constraint),
-      ema_(config.ema) {}
+      ema_(config.ema),
+      precision_(config.precision) {}
+
+torch::Tensor AdversarialStep::run(NetworkImpl& network, const torch::Tensor& input, const EffectiveWeights& weights,
+                                   Mode mode, Precision precision) {
+  const AutocastScope autocast(precision, input.device());
+  return network.forward(input, weights, mode).to(input.scalar_type());
+}
+
+Critic AdversarialStep::critic(EffectiveWeights weights, Mode mode, Use use) const {
+  const bool differentiates = use == Use::input_gradient || gradient_normalization_;
+  const auto precision = differentiates && precision_ == Precision::bf16 ? Precision::fp32 : precision_;
+  Critic plain = [this, weights = std::move(weights), mode, precision](const torch::Tensor& x) {
+    return run(*state_.discriminator, x, weights, mode, precision);
+  };
+  return gradient_normalization_ ? gradient_normalized(std::move(plain)) : plain;
+}
+
+std::pair<torch::Tensor, torch::Tensor> AdversarialStep::judge(const EffectiveWeights& weights,
+                                                               const torch::Tensor& real,
+                                                               const torch::Tensor& fake) const {
+  const auto judging = critic(weights, Mode::train, Use::value);
+  if (state_.discriminator->uses_batch_statistics()) {
+    auto critic_real = judging(real);
+    return {critic_real, judging(fake)};
+  }
+  const auto both = judging(torch::cat({real, fake})).chunk(2);
+  return {both[0], both[1]};
+}
 
 bool AdversarialStep::is_penalty_due(size_t index, int64_t update) const {
   return is_due(update, penalties_[index].every);
@@ -45,16 +75,15 @@ DiscriminatorReport AdversarialStep::update_discriminator(const DiscriminatorBat
   torch::Tensor fake;
   {
     torch::NoGradGuard no_grad;
-    fake = state_.generator->forward(batch.latent, Mode::train_frozen);
+    fake = run(*state_.generator, batch.latent, state_.generator->effective_weights(), Mode::train_frozen, precision_);
   }
   discriminator.advance_parametrizations();
   const auto weights = discriminator.effective_weights();
-  const auto [critic_real, critic_fake] = judge(discriminator, weights, batch.real, fake);
+  const auto [critic_real, critic_fake] = judge(weights, batch.real, fake);
 
   DiscriminatorReport report;
   const auto loss = loss_.discriminator(critic_real, critic_fake);
-  const auto critic = [&](const torch::Tensor& x) { return discriminator.forward(x, weights, Mode::train_frozen); };
-  const auto penalty = weighted_penalties(critic, batch, fake);
+  const auto penalty = weighted_penalties(weights, batch, fake);
   const auto total = penalty.defined() ? loss + penalty : loss;
 
   auto& optimizer = *state_.discriminator_optimizer;
@@ -77,15 +106,14 @@ DiscriminatorReport AdversarialStep::update_discriminator(const DiscriminatorBat
 GeneratorReport AdversarialStep::update_generator(const torch::Tensor& latent, const torch::Tensor& real,
                                                   double lr_factor, bool measure) {
   auto& generator = *state_.generator;
-  auto& discriminator = *state_.discriminator;
-  const auto judging = discriminator.frozen_weights();
+  const auto judging = critic(state_.discriminator->frozen_weights(), Mode::train_frozen, Use::value);
   generator.advance_parametrizations();
-  const auto fake = generator.forward(latent, generator.effective_weights(), Mode::train);
-  const auto critic_fake = discriminator.forward(fake, judging, Mode::train_frozen);
+  const auto fake = run(generator, latent, generator.effective_weights(), Mode::train, precision_);
+  const auto critic_fake = judging(fake);
   torch::Tensor critic_real;
   if (loss_.generator_needs_real) {
     torch::NoGradGuard no_grad;
-    critic_real = discriminator.forward(real, judging, Mode::train_frozen);
+    critic_real = judging(real);
   }
   const auto loss = loss_.generator(critic_real, critic_fake);
 
@@ -101,15 +129,18 @@ GeneratorReport AdversarialStep::update_generator(const torch::Tensor& latent, c
   return report;
 }
 
-torch::Tensor AdversarialStep::weighted_penalties(const Critic& critic, const DiscriminatorBatch& batch,
+torch::Tensor AdversarialStep::weighted_penalties(const EffectiveWeights& weights, const DiscriminatorBatch& batch,
                                                   const torch::Tensor& fake) const {
+  const auto value_of = [&](const Penalty& entry, const torch::Tensor& noise) {
+    if (entry.on_weights != nullptr) return entry.on_weights(matrices_of(*state_.discriminator, weights));
+    return entry.on_samples(critic(weights, Mode::train_frozen, Use::input_gradient), batch.real, fake, noise);
+  };
   torch::Tensor sum;
   for (size_t i = 0; i < penalties_.size(); ++i) {
     if (!is_penalty_due(i, state_.discriminator_updates)) continue;
     const auto& [kind, weight, every] = penalties_[i];
     // A penalty that comes every k-th update weighs k times as much (lazy regularization, Karras et al. 2020, 3.1).
-    const auto term =
-        weight * static_cast<double>(every) * penalty(kind).value(critic, batch.real, fake, batch.penalty_noise[i]);
+    const auto term = weight * static_cast<double>(every) * value_of(penalty(kind), batch.penalty_noise[i]);
     sum = sum.defined() ? sum + term : term;
   }
   return sum;

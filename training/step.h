@@ -1,5 +1,6 @@
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "losses/adversarial.h"
@@ -47,15 +48,29 @@ class AdversarialStep {
   bool is_penalty_due(size_t index, int64_t update) const;
 
  private:
-  torch::Tensor weighted_penalties(const Critic& critic, const DiscriminatorBatch& batch,
+  // A forward pass in that precision, its result in the input's type.
+  static torch::Tensor run(NetworkImpl& network, const torch::Tensor& input, const EffectiveWeights& weights, Mode mode,
+                           Precision precision);
+  // The function that the losses see: the discriminator with these weights, gradient-normalized if so configured.
+  // Whatever differentiates it by its input, a penalty or that normalization, gets no bfloat16, which would leave the
+  // gradient two or three digits.
+  enum class Use { value, input_gradient };
+  Critic critic(EffectiveWeights weights, Mode mode, Use use) const;
+  // D(real) and D(fake), each (N): one batch, unless samples of a batch would see each other.
+  std::pair<torch::Tensor, torch::Tensor> judge(const EffectiveWeights& weights, const torch::Tensor& real,
+                                                const torch::Tensor& fake) const;
+  // Their sum, undefined where none is due.
+  torch::Tensor weighted_penalties(const EffectiveWeights& weights, const DiscriminatorBatch& batch,
                                    const torch::Tensor& fake) const;
   void constrain() const;
 
   TrainingState& state_;
   const AdversarialLoss& loss_;
   std::vector<PenaltyOptions> penalties_;
+  bool gradient_normalization_;
   ConstraintOptions constraint_;
   EmaOptions ema_;
+  Precision precision_;
 };
 
 }  // namespace sgan

@@ -94,6 +94,7 @@ std::vector<std::string> calls_of(const Config& config, int64_t stop_at = -1) {
                             {.on_log = [&](const LogPoint& point) { note(point.probe ? "probe" : "log")(point.step); },
                              .on_sample = note("sample"),
                              .on_checkpoint = note("checkpoint"),
+                             .on_evaluate = note("evaluate"),
                              .on_step = [&](int64_t step) { done = step; },
                              .stop_requested = [&] { return state.step == stop_at; }});
   EXPECT_EQ(done, state.step);
@@ -107,6 +108,9 @@ TEST(Loop, LastStepLogsSamplesAndSaves) {
   EXPECT_THAT(calls_of(config), ElementsAre("sample 0", "log 4", "sample 4", "checkpoint 4", "finished"));
   config.lipschitz.every = 100;
   EXPECT_THAT(calls_of(config), ElementsAre("sample 0", "probe 4", "sample 4", "checkpoint 4", "finished"));
+  config.evaluation.every = 3;
+  EXPECT_THAT(calls_of(config),
+              ElementsAre("sample 0", "evaluate 3", "probe 4", "sample 4", "checkpoint 4", "evaluate 4", "finished"));
 }
 
 TEST(Loop, KeepsEachCadence) {

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "models/latent.h"
+#include "run/random_streams.h"
 #include "tests/fixtures/fixture.h"
 #include "tests/training/small_run.h"
 
@@ -63,6 +65,59 @@ TEST(TrainingState, AveragedGeneratorStartsAsTheGenerator) {
   EXPECT_EQ(plain.generator_ema, nullptr);
   EXPECT_EQ(&plain.sampler(), plain.generator.get());
   for (const auto& [name, tensor] : named_tensors(plain)) EXPECT_THAT(name, Not(StartsWith("generator_ema.")));
+}
+
+struct FirstBatch {
+  torch::Tensor real;
+  torch::Tensor latent;
+};
+
+FirstBatch first_batch(const Config& config) {
+  return {torch::randn({16, 1, 8, 8}, make_generator(1, torch::kCPU)),
+          draw_latents(config.generator, 16, make_generator(2, torch::kCPU), torch::kCPU)};
+}
+
+TEST(TrainingState, InitializesWeightNormFromData) {
+  auto config = digits_config();
+  config.generator.weight = config.discriminator.weight = WeightKind::weight_norm;
+  EXPECT_TRUE(needs_data_initialization(config));
+  const auto [real, latent] = first_batch(config);
+  auto state = fresh_state(config);
+  const auto before = copy_of(tensors_of(state));
+  initialize_from_data(state, config, real, latent);
+
+  EXPECT_NEAR(state.discriminator->forward(real, Mode::train_frozen).var(0, /*unbiased=*/false).item<double>(), 1,
+              1e-4);
+  EXPECT_FALSE(equal(state_of(*state.generator), copy_of(state_of(*fresh_state(config).generator))));
+  EXPECT_TRUE(equal(state_of(*state.generator_ema), state_of(*state.generator)));
+  for (const auto& [name, tensor] : tensors_of(state)) {
+    if (name.starts_with("optimizer.")) {
+      EXPECT_TRUE(torch::equal(tensor, before.at(name))) << name;
+    }
+  }
+  auto again = fresh_state(config);
+  initialize_from_data(again, config, real, latent);
+  EXPECT_TRUE(equal(tensors_of(again), tensors_of(state)));
+}
+
+TEST(TrainingState, DataInitializationReachesWeightNormAlone) {
+  auto config = digits_config();
+  config.discriminator.weight = WeightKind::weight_norm;
+  const auto [real, latent] = first_batch(config);
+  auto state = fresh_state(config);
+  const auto before = copy_of(tensors_of(state));
+  const auto generator = copy_of(state_of(*state.generator));
+
+  config.weight_norm.data_init = false;
+  EXPECT_FALSE(needs_data_initialization(config));
+  initialize_from_data(state, config, real, latent);
+  EXPECT_TRUE(equal(tensors_of(state), before));
+
+  config.weight_norm.data_init = true;
+  EXPECT_TRUE(needs_data_initialization(config));
+  initialize_from_data(state, config, real, latent);
+  EXPECT_TRUE(equal(state_of(*state.generator), generator));
+  EXPECT_FALSE(equal(tensors_of(state), before));
 }
 
 TEST(TrainingState, NamesEveryTensorOnce) {

@@ -1,0 +1,74 @@
+#include "training/real_batches.h"
+
+#include <ATen/DeviceAccelerator.h>
+#include <torch/utils.h>
+
+#include "run/random_streams.h"
+
+namespace sgan {
+namespace {
+
+constexpr int64_t kUpdatesInBlock = 1024;
+
+uint64_t seed_of(const Config& config, Stream stream, int64_t index) {
+  return stream_seed(static_cast<uint64_t>(config.seed), stream, static_cast<uint64_t>(index));
+}
+
+bool fits(const Dataset& dataset, torch::Device device) {
+  const auto free_memory = at::accelerator::getMemoryInfo(device.index()).first;
+  return dataset.samples.nbytes() <= free_memory / 2;
+}
+
+}  // namespace
+
+RealBatches::RealBatches(const Config& config, const Dataset& dataset, torch::Device device, Place place)
+    : config_(config),
+      dataset_(dataset),
+      device_(device),
+      order_(dataset.size(), config.train.batch, seed_of(config, Stream::order, 0)) {
+  if (place == Place::device || (place == Place::automatic && !device.is_cpu() && fits(dataset, device))) {
+    resident_ = dataset;
+    resident_->samples = dataset.samples.to(device);
+  }
+}
+
+torch::Tensor RealBatches::at(int64_t update) {
+  if (resident_) {
+    const auto batch = resident_->samples.index_select(0, indices_on_device(update));
+    return as_network_input(batch, flips(update, device_));
+  }
+  if (device_.is_cpu()) return deliver(dataset_, order_.indices(update), flips(update, torch::kCPU), torch::kCPU);
+
+  const auto batch = prefetched_ == update ? prefetch_.get() : gather(order_.indices(update));
+  prefetched_ = update + 1;
+  prefetch_ = std::async(std::launch::async, [this, indices = order_.indices(update + 1)] { return gather(indices); });
+  return as_network_input(batch.to(device_, /*non_blocking=*/true), flips(update, device_));
+}
+
+torch::Tensor RealBatches::indices_on_device(int64_t update) {
+  const auto block = update / kUpdatesInBlock;
+  if (block != block_) {
+    std::vector<torch::Tensor> indices;
+    for (int64_t i = 0; i < kUpdatesInBlock; ++i) indices.push_back(order_.indices(block * kUpdatesInBlock + i));
+    block_indices_ = torch::stack(indices).to(device_);
+    block_ = block;
+  }
+  return block_indices_[update % kUpdatesInBlock];
+}
+
+torch::Tensor RealBatches::flips(int64_t update, torch::Device device) const {
+  if (!config_.data.flip) return {};
+  auto coin = make_generator(seed_of(config_, Stream::augment, update), device);
+  return torch::rand({config_.train.batch}, coin, device) < 0.5;
+}
+
+// In pinned memory, from which copies to the device do not block.
+torch::Tensor RealBatches::gather(const torch::Tensor& indices) const {
+  torch::NoGradGuard no_grad;
+  auto shape = dataset_.samples.sizes().vec();
+  shape[0] = indices.size(0);
+  auto batch = torch::empty(shape, dataset_.samples.options().pinned_memory(true));
+  return torch::index_select_out(batch, dataset_.samples, 0, indices);
+}
+
+}  // namespace sgan
