@@ -16,6 +16,7 @@
 
 #include "configs/error.h"
 #include "report/format.h"
+#include "report/html.h"
 #include "report/svg_chart.h"
 #include "report/text_table.h"
 #include "run/atomic_file.h"
@@ -29,49 +30,6 @@ using Labels = std::vector<std::string>;
 constexpr size_t kMostSampleSteps = 16;  // each embeds one image per run
 constexpr std::string_view kStepLabel = "step (generator updates)";
 
-constexpr std::string_view kStyle = R"(
-:root{color-scheme:light dark;--text:#1a1a1a;--soft:#595959;--back:#fff;--line:#d4d4d4;--box:#f5f5f4}
-@media(prefers-color-scheme:dark){:root{--text:#e6e6e6;--soft:#a8a8a8;--back:#151618;--line:#3a3c40;--box:#1f2124}}
-*{box-sizing:border-box}
-[hidden]{display:none!important}
-html{-webkit-text-size-adjust:100%;text-size-adjust:100%}
-body{margin:0 auto;max-width:1320px;padding:1.5rem clamp(1rem,3vw,2.5rem) 3rem;background:var(--back);color:var(--text);
-font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-h1{font-size:1.55rem;line-height:1.25;margin:0 0 .5rem;overflow-wrap:anywhere}
-h2{font-size:1.15rem;margin:2.4rem 0 .6rem;padding-top:.8rem;border-top:1px solid var(--line)}
-h3{font-size:1rem;margin:1.4rem 0 .4rem}
-p{margin:.4rem 0;max-width:76ch;overflow-wrap:anywhere}
-.note,figcaption{color:var(--soft);font-size:.87rem;line-height:1.45}
-.scroll{overflow-x:auto;max-width:100%}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.6rem 0}
-th,td{padding:.32rem .8rem;text-align:right;white-space:nowrap}
-th:first-child,td:last-child,th:last-child{text-align:left}
-.comparison{border-top:2px solid;border-bottom:2px solid}
-.comparison thead th{border-bottom:1px solid;font-weight:600}
-.comparison tr>:first-child{position:sticky;left:0;background:var(--back);max-width:16rem;overflow:hidden;
-text-overflow:ellipsis;padding-left:0}
-.comparison tbody th{font-weight:400}
-@media(max-width:600px){.comparison th,.comparison td{padding-inline:.45rem}.comparison tr>:first-child{max-width:8.5rem}}
-.facts th{font-weight:400;color:var(--soft);vertical-align:top}
-.facts th,.facts td{text-align:left;white-space:normal;overflow-wrap:anywhere;padding:.15rem 1.2rem .15rem 0}
-.tiles{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,var(--tile)),1fr));margin:.8rem 0}
-.grids{--tile:min(45%,14rem);align-items:end}
-.charts{--tile:24rem;gap:1.6rem 1.8rem}
-figure{margin:0;min-width:0}
-.grids figcaption{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 .8rem;margin-bottom:.25rem;
-overflow-wrap:anywhere}
-.grids figcaption span:first-child{color:var(--text)}
-.frames{aspect-ratio:1;background:var(--box);display:grid;place-items:center;color:var(--soft);font-size:.87rem}
-.frames img{display:block;width:100%;height:100%;object-fit:contain;image-rendering:pixelated}
-.slider{display:flex;align-items:center;gap:.8rem;max-width:36rem}
-.slider input{flex:1;min-width:0}
-.slider output{min-width:7.5rem;font-variant-numeric:tabular-nums}
-details{border:1px solid var(--line);border-radius:4px;margin:.5rem 0;padding:.4rem .8rem}
-summary{cursor:pointer;overflow-wrap:anywhere}
-pre{overflow-x:auto;background:var(--box);padding:.7rem;font-size:.82rem;line-height:1.4}
-)";
-
-// Shows each run's newest grid that is not newer than the slider's step. Without JavaScript the last ones are shown.
 constexpr std::string_view kScript = R"(
 (() => {
   const slider = document.getElementById('sample-step');
@@ -173,7 +131,7 @@ std::string introduction(const Runs& runs) {
 }
 
 std::string table_section(const Runs& runs) {
-  const ComparisonTable table = comparison(runs);
+  const Table table = comparison(runs);
   std::string html = runs.size() == 1 ? "<h2>Measurements</h2>\n" : "<h2>Comparison</h2>\n";
   html +=
       "<div class=\"scroll\" role=\"region\" aria-label=\"Table\" tabindex=\"0\">\n"
@@ -374,8 +332,7 @@ std::string charts_section(const Runs& runs, const Labels& labels) {
   std::string html = "<h2>Curves</h2>\n";
   html += chart_group("Critic slope",
                       "‖∇ₓD‖ over a batch of real, fake and interpolated points: a lower bound of the Lipschitz "
-                      "constant, because steeper "
-                      "places may lie between the points that were probed.",
+                      "constant, because steeper places may lie between the points that were probed.",
                       {chart("critic_slope.max", "Largest critic slope", "max ‖∇ₓD‖ (per unit of input)", true),
                        chart("critic_slope.mean", "Mean critic slope", "mean ‖∇ₓD‖ (per unit of input)", true)});
   html += chart_group(
@@ -385,18 +342,16 @@ std::string charts_section(const Runs& runs, const Labels& labels) {
       {chart("loss_d", "Discriminator loss", "loss (no unit)"), chart("loss_g", "Generator loss", "loss (no unit)")});
   html += chart_group("Critic outputs",
                       "The gap between the two lines says how well the critic separates the batches it is trained on; "
-                      "each chart has its "
-                      "own scale, and a wide gap can mean a strong critic or merely a steep one.",
+                      "each chart has its own scale, and a wide gap can mean a strong critic or merely a steep one.",
                       outputs);
   html += chart_group("Singular values of the weights",
                       "Exact largest singular value of each layer’s reshaped effective weight, all charts on one "
-                      "scale; for a convolution "
-                      "it is not the operator norm, so values near 1 do not make the network 1-Lipschitz.",
+                      "scale; for a convolution it is not the operator norm, so values near 1 do not make the network "
+                      "1-Lipschitz.",
                       sigma_charts(runs, labels));
   html += chart_group("Time per step",
                       "Wall time of the updates since the previous log point, without the first point, which has the "
-                      "warm-up; other load "
-                      "on the machine shows up here too.",
+                      "warm-up; other load on the machine shows up here too.",
                       {time});
   return html;
 }
@@ -454,19 +409,9 @@ std::string protocol_section(const Runs& runs, const Labels& labels) {
 std::string report_page(const Runs& runs) {
   if (runs.empty()) throw UserError("No run to report on. Give one or several run folders.", UserError::Kind::usage);
   const Labels labels = run_labels(runs);
-  const std::string title = escape_html(title_of(runs, labels));
-  std::string html = fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
-      "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
-      "<link rel=\"icon\" href=\"data:,\">\n<title>{0}</title>\n<style>{1}{2}</style>\n</head>\n<body>\n<main>\n"
-      "<h1>{0}</h1>\n",
-      title, kStyle, chart_style());
-  html += introduction(runs) + table_section(runs) + samples_section(runs, labels) + charts_section(runs, labels) +
-          protocol_section(runs, labels) + "</main>\n";
-  if (sample_steps(runs).size() > 1) html += fmt::format("<script>{}</script>\n", kScript);
-  return html + "</body>\n</html>\n";
+  const std::string body = introduction(runs) + table_section(runs) + samples_section(runs, labels) +
+                           charts_section(runs, labels) + protocol_section(runs, labels);
+  return html_page(title_of(runs, labels), body, sample_steps(runs).size() > 1 ? kScript : "");
 }
 
 }  // namespace sgan

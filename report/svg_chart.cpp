@@ -219,7 +219,7 @@ std::string draw_axes(const LineChart& chart, const Plot& plot, const std::vecto
     }
     svg += fmt::format(R"(<path class="axis" d="M{:.1f} {:.1f}h{}"/>)", plot.left, y, tick.label.empty() ? -2 : -4);
   }
-  for (const Tick& tick : linear_ticks(plot.x, plot.x.high < 1e5 ? 5 : 3, 1)) {
+  for (const Tick& tick : linear_ticks(plot.x, plot.x.high < 1e5 ? 5 : 3, chart.whole_x ? 1 : 0)) {
     const double x = plot.x_at(tick.value);
     svg += fmt::format(R"(<path class="axis" d="M{:.1f} {:.1f}v4"/>)", x, bottom);
     svg += fmt::format(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)", x, bottom + 16, tick.label);

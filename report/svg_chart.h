@@ -19,6 +19,7 @@ struct LineChart {
   bool log_y = false;                   // values that are not positive become gaps
   std::vector<Series> series;
   std::optional<std::pair<double, double>> y_range;  // default: what the data spans
+  bool whole_x = true;                               // x counts something: no ticks between whole numbers
 };
 
 // An <svg> element for use inside HTML, styled by chart_style(). It scales to the width of its container. Series are

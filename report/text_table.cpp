@@ -31,9 +31,9 @@ std::string time_ratio(const RunSummary& run, const RunSummary& none) {
 
 }  // namespace
 
-ComparisonTable comparison(const std::vector<RunSummary>& runs) {
+Table comparison(const std::vector<RunSummary>& runs) {
   const bool has_baseline = baseline(runs, "") != nullptr;
-  ComparisonTable table{{"strategy", "ms/step", "slope mean", "slope max", "max σ", "∏ σ", "status"}, {}};
+  Table table{{"strategy", "ms/step", "slope mean", "slope max", "max σ", "∏ σ", "status"}, {}};
   if (has_baseline) table.header.insert(table.header.begin() + 2, "vs none");
   const std::vector<std::string> labels = run_labels(runs);
   for (size_t i = 0; i < runs.size(); ++i) {
@@ -49,7 +49,11 @@ ComparisonTable comparison(const std::vector<RunSummary>& runs) {
 }
 
 std::string comparison_table(const std::vector<RunSummary>& runs) {
-  const ComparisonTable table = comparison(runs);
+  const Table table = comparison(runs);
+  return text_table(table, {0, table.header.size() - 1});
+}
+
+std::string text_table(const Table& table, const std::set<size_t>& left) {
   const size_t columns = table.header.size();
   std::vector<size_t> widths(columns, 0);
   const auto widen = [&](const std::vector<std::string>& row) {
@@ -63,9 +67,8 @@ std::string comparison_table(const std::vector<RunSummary>& runs) {
     std::string line;
     for (size_t i = 0; i < columns; ++i) {
       const std::string padding(widths[i] - display_width(row[i]), ' ');
-      const bool is_number = i > 0 && i + 1 < columns;
       if (i > 0) line += "  ";
-      line += is_number ? padding + printable(row[i]) : printable(row[i]) + padding;
+      line += left.contains(i) ? printable(row[i]) + padding : padding + printable(row[i]);
     }
     text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   };

@@ -28,5 +28,33 @@ TEST(CriticSlope, OfAQuadraticCriticIsThatOfEachPoint) {
   EXPECT_NEAR(slope.max.item<double>(), 5, 1e-15);
 }
 
+TEST(Secants, OfALinearCriticAreItsNorm) {
+  const auto points = torch::randn({300, 1, 2, 2}, make_generator(1, torch::kCPU), torch::kDouble);
+  const auto weight = torch::tensor({1.0, -2.0, 0.0, 2.0}, torch::kDouble);
+  torch::NoGradGuard no_grad;
+  const auto secants = secants_at([&](const torch::Tensor& x) { return torch::mv(x.flatten(1), weight); }, points);
+  EXPECT_EQ(secants.sizes(), torch::IntArrayRef({300}));
+  EXPECT_TRUE(torch::allclose(secants, torch::full_like(secants, 3), 0, 1e-8));
+}
+
+// 2x − ℓ(x) + ℓ(−x) is 0.8 x, and on the kink autograd multiplies derivatives that no neighbourhood shares.
+TEST(Secants, AreNotFooledByAKink) {
+  const auto critic = [](const torch::Tensor& x) {
+    const auto leaky = [](const torch::Tensor& y) { return torch::where(y > 0, y, 0.2 * y); };
+    return (2 * x - leaky(x) + leaky(-x)).flatten();
+  };
+  const auto points = torch::tensor({{0.0}, {1.0}}, torch::kDouble);
+  EXPECT_NEAR(slopes_at(critic, points)[0].item<double>(), 1.6, 1e-12);
+  EXPECT_NEAR(secants_at(critic, points).max().item<double>(), 0.8, 1e-9);
+}
+
+// A jump has no largest difference quotient; the shortest step finds the steepest.
+TEST(Secants, SeeAJumpThatSlopesDoNot) {
+  const auto critic = [](const torch::Tensor& x) { return (0.5 * x + (x > 0).to(torch::kDouble)).flatten(); };
+  const auto points = torch::tensor({{1e-9}, {2.0}}, torch::kDouble);
+  EXPECT_NEAR(slopes_at(critic, points).max().item<double>(), 0.5, 1e-12);
+  EXPECT_GT(secants_at(critic, points).max().item<double>(), 1e5);
+}
+
 }  // namespace
 }  // namespace sgan

@@ -20,8 +20,8 @@ RunSummary run_of(std::string strategy, std::string seed, double ms) {
   return run;
 }
 
-TEST(ComparisonTable, ComparesTimesWithTheUnconstrainedRunOfTheSameSeed) {
-  const ComparisonTable table = comparison(
+TEST(Table, ComparesTimesWithTheUnconstrainedRunOfTheSameSeed) {
+  const Table table = comparison(
       {run_of("none", "0", 10), run_of("none", "1", 20), run_of("gp", "1", 30), run_of("spectral", "7", 30)});
   ASSERT_EQ(table.header[2], "vs none");
   EXPECT_EQ(table.rows[0][2], "1.00×");
@@ -29,16 +29,16 @@ TEST(ComparisonTable, ComparesTimesWithTheUnconstrainedRunOfTheSameSeed) {
   EXPECT_EQ(table.rows[3][2], "3.00×");  // no run of its seed: the first
 }
 
-TEST(ComparisonTable, LeavesTheRatioOutWithoutABaseline) {
+TEST(Table, LeavesTheRatioOutWithoutABaseline) {
   RunSummary none = run_of("none", "0", 1);
   none.ms_per_step.reset();
-  for (const ComparisonTable& table : {comparison({run_of("gp", "0", 30)}), comparison({none})}) {
+  for (const Table& table : {comparison({run_of("gp", "0", 30)}), comparison({none})}) {
     EXPECT_THAT(table.header, ElementsAre("strategy", "ms/step", "slope mean", "slope max", "max σ", "∏ σ", "status"));
     EXPECT_EQ(table.rows[0].size(), table.header.size());
   }
 }
 
-TEST(ComparisonTable, AlignsColumnsByDisplayWidth) {
+TEST(Table, AlignsColumnsByDisplayWidth) {
   RunSummary wide = run_of("名前 \x1b[31m", "0", 1234);
   wide.slope_mean = 0.5;
   wide.sigma_max = 3.25;

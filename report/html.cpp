@@ -1,0 +1,81 @@
+#include "report/html.h"
+
+#include <fmt/format.h>
+
+#include "report/format.h"
+#include "report/svg_chart.h"
+
+namespace sgan {
+namespace {
+
+constexpr std::string_view kStyle = R"(
+:root{color-scheme:light dark;--text:#1a1a1a;--soft:#595959;--back:#fff;--line:#d4d4d4;--box:#f5f5f4}
+@media(prefers-color-scheme:dark){:root{--text:#e6e6e6;--soft:#a8a8a8;--back:#151618;--line:#3a3c40;--box:#1f2124}}
+*{box-sizing:border-box}
+[hidden]{display:none!important}
+html{-webkit-text-size-adjust:100%;text-size-adjust:100%}
+body{margin:0 auto;max-width:1320px;padding:1.5rem clamp(1rem,3vw,2.5rem) 3rem;background:var(--back);color:var(--text);
+font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
+h1{font-size:1.55rem;line-height:1.25;margin:0 0 .5rem;overflow-wrap:anywhere}
+h2{font-size:1.15rem;margin:2.4rem 0 .6rem;padding-top:.8rem;border-top:1px solid var(--line)}
+h3{font-size:1rem;margin:1.4rem 0 .4rem}
+p{margin:.4rem 0;max-width:76ch;overflow-wrap:anywhere}
+.note,figcaption{color:var(--soft);font-size:.87rem;line-height:1.45}
+.scroll{overflow-x:auto;max-width:100%}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.6rem 0}
+th,td{padding:.32rem .8rem;text-align:right;white-space:nowrap}
+th:first-child,td:last-child,th:last-child{text-align:left}
+.comparison{border-top:2px solid;border-bottom:2px solid}
+.comparison thead th{border-bottom:1px solid;font-weight:600}
+.comparison tr>:first-child{position:sticky;left:0;background:var(--back);max-width:16rem;overflow:hidden;
+text-overflow:ellipsis;padding-left:0}
+.comparison tbody th{font-weight:400}
+@media(max-width:600px){.comparison th,.comparison td{padding-inline:.45rem}.comparison tr>:first-child{max-width:8.5rem}}
+.facts th{font-weight:400;color:var(--soft);vertical-align:top}
+.facts th,.facts td{text-align:left;white-space:normal;overflow-wrap:anywhere;padding:.15rem 1.2rem .15rem 0}
+.tiles{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,var(--tile)),1fr));margin:.8rem 0}
+.grids{--tile:min(45%,14rem);align-items:end}
+.charts{--tile:24rem;gap:1.6rem 1.8rem}
+figure{margin:0;min-width:0}
+.grids figcaption{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 .8rem;margin-bottom:.25rem;
+overflow-wrap:anywhere}
+.grids figcaption span:first-child{color:var(--text)}
+.frames{aspect-ratio:1;background:var(--box);display:grid;place-items:center;color:var(--soft);font-size:.87rem}
+.frames img{display:block;width:100%;height:100%;object-fit:contain;image-rendering:pixelated}
+.slider{display:flex;align-items:center;gap:.8rem;max-width:36rem}
+.slider input{flex:1;min-width:0}
+.slider output{min-width:7.5rem;font-variant-numeric:tabular-nums}
+details{border:1px solid var(--line);border-radius:4px;margin:.5rem 0;padding:.4rem .8rem}
+summary{cursor:pointer;overflow-wrap:anywhere}
+pre{overflow-x:auto;background:var(--box);padding:.7rem;font-size:.82rem;line-height:1.4}
+)";
+
+// Shows each run's newest grid that is not newer than the slider's step. Without JavaScript the last ones are shown.
+}  // namespace
+
+std::string html_page(std::string_view title, std::string_view body, std::string_view script) {
+  std::string html = fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
+      "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
+      "<link rel=\"icon\" href=\"data:,\">\n<title>{0}</title>\n<style>{1}{2}</style>\n</head>\n<body>\n<main>\n"
+      "<h1>{0}</h1>\n",
+      escape_html(title), kStyle, chart_style());
+  html += fmt::format("{}</main>\n", body);
+  if (!script.empty()) html += fmt::format("<script>{}</script>\n", script);
+  return html + "</body>\n</html>\n";
+}
+
+std::string html_table(const Table& table) {
+  const auto row = [](const std::vector<std::string>& cells, std::string_view tag) {
+    std::string html = "<tr>";
+    for (const auto& cell : cells) html += fmt::format("<{0}>{1}</{0}>", tag, escape_html(cell));
+    return html + "</tr>\n";
+  };
+  std::string html = "<div class=\"scroll\"><table>\n<thead>" + row(table.header, "th") + "</thead>\n<tbody>\n";
+  for (const auto& cells : table.rows) html += row(cells, "td");
+  return html + "</tbody>\n</table></div>\n";
+}
+
+}  // namespace sgan
