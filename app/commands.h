@@ -15,7 +15,11 @@ void add_train_command(CLI::App& program);
 void add_resume_command(CLI::App& program);
 void add_sample_command(CLI::App& program);
 void add_evaluate_command(CLI::App& program);
+void add_lipschitz_command(CLI::App& program);
+void add_export_command(CLI::App& program);
 void add_report_command(CLI::App& program);
 void add_config_command(CLI::App& program);
+void add_summary_command(CLI::App& program);
+void add_data_command(CLI::App& program);
 
 }  // namespace sgan

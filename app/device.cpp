@@ -124,6 +124,11 @@ const std::string& cuda_problem() {
   return cuda().problem;
 }
 
+bool has_nvidia_driver() {
+  std::error_code error;
+  return std::filesystem::exists("/proc/driver/nvidia/version", error);
+}
+
 CudaBackend* cuda_backend() {
   return cuda().backend;
 }

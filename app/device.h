@@ -19,6 +19,9 @@ torch::Device choose_device(const std::string& device);
 // Why CUDA cannot be used here, in one line without a full stop; empty where it can.
 const std::string& cuda_problem();
 
+// Whether this machine has an NVIDIA driver, whatever else CUDA needs.
+bool has_nvidia_driver();
+
 // Null where CUDA cannot be used. Lives as long as the process.
 CudaBackend* cuda_backend();
 

@@ -1,98 +1,226 @@
 #include <fmt/format.h>
+#include <torch/utils.h>
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "app/commands.h"
+#include "app/evaluator.h"
 #include "app/loaded_generator.h"
+#include "app/progress.h"
 #include "configs/error.h"
+#include "configs/metrics.h"
+#include "configs/suggest.h"
 #include "data/load.h"
-#include "evaluation/modes.h"
+#include "report/format.h"
+#include "report/text_table.h"
 #include "run/atomic_file.h"
+#include "run/image_grid.h"
+#include "run/npy.h"
 #include "run/random_streams.h"
 
 namespace sgan {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 constexpr const char* kFooter =
-    "\nFor runs on ring and grid: modes covered and the share of samples of high quality, within 3 standard deviations "
-    "of\n"
-    "a mode (VEEGAN, Srivastava et al. 2017). The result, with its protocol, is also written to the run's "
-    "evaluation/.\n";
+    "\nScores of images (lower is better for fd, kd and swd):\n"
+    "  fd   Frechet distance of features        is   Inception score\n"
+    "  kd   kernel distance, unbiased           pr   precision and recall, 3 neighbours\n"
+    "  swd  sliced Wasserstein distance         dc   density and coverage, 5 neighbours\n"
+    "  memorization  distance to the nearest training image, generated over held-out\n"
+    "A score is named after the network whose features it compares, and cannot be compared with one of another "
+    "network.\n"
+    "Without --features it is a classifier that the program trains on the labelled data; without labels, swd remains.\n"
+    "Points in the plane are scored by their modes and the exact Wasserstein distance.\n"
+    "Each result, with its protocol, is written to the run's evaluation/.\n\n"
+    "  spectral-gan evaluate RUN\n"
+    "  spectral-gan evaluate RUN --metrics fd,kd --reference train,test --weights ema,raw\n"
+    "  spectral-gan evaluate RUN --features inception --network inception.safetensors --generated 50000\n";
 
 struct Arguments {
   std::string run;
-  int64_t count = 10000;
-  int64_t seed = 0;
-  std::string weights = "auto";
   std::optional<int64_t> step;
+  std::optional<std::string> metrics;
+  std::optional<std::string> features;
+  std::optional<std::string> network;
+  std::vector<std::string> references;
+  std::vector<std::string> weights{"auto"};
+  std::optional<int64_t> real;
+  std::optional<int64_t> generated;
+  int64_t seed = 0;
+  std::filesystem::path dump;
   bool json = false;
 };
 
-void evaluate(const Arguments& arguments) {
-  const auto loaded = load_trained_generator(arguments.run, arguments.step, arguments.weights);
-  if (loaded.config.data.kind != DataKind::ring && loaded.config.data.kind != DataKind::grid) {
-    throw UserError(
-        fmt::format("evaluate scores runs whose data have known modes (data.kind ring or grid); this one was "
-                    "trained on {}. Look at its samples with `spectral-gan sample`.",
-                    name_of(loaded.config.data.kind)));
+EvaluationOptions options_of(const Config& config, const Arguments& arguments, const std::string& reference) {
+  auto options = config.evaluation;
+  if (arguments.metrics) {
+    if (*arguments.metrics != "auto" && !parse_metrics(*arguments.metrics)) {
+      throw UserError(
+          fmt::format("--metrics: got {}; allowed are auto, or names with commas between: fd, kd, is, pr, dc, "
+                      "swd, memorization.",
+                      in_quotes(*arguments.metrics)),
+          UserError::Kind::usage);
+    }
+    options.metrics = *arguments.metrics;
   }
-  const auto data_seed = stream_seed(static_cast<uint64_t>(loaded.config.seed), Stream::data, 0);
-  const auto modes = load_dataset(loaded.config.data, data_seed, 1).modes.value();
-  auto generator = make_generator(stream_seed(static_cast<uint64_t>(arguments.seed), Stream::evaluate, 0), torch::kCPU);
-  const auto samples = loaded.sample(torch::randn({arguments.count, loaded.config.generator.latent}, generator));
-  const auto coverage = mode_coverage(samples, modes.centres, modes.std);
+  if (arguments.features) options.features = value_of<FeatureKind>(*arguments.features).value();
+  if (arguments.network) options.network = *arguments.network;
+  if (arguments.real) options.real = *arguments.real;
+  if (arguments.generated) options.generated = *arguments.generated;
+  if (!reference.empty()) options.reference = value_of<Reference>(reference).value();
+  return options;
+}
 
-  nlohmann::ordered_json result = {
-      {"modes", coverage.modes},
-      {"modes_covered", coverage.covered},
-      {"high_quality", coverage.high_quality},
-      {"protocol",
-       {{"definition", "high quality: within 3 std of the nearest mode; covered: by at least one such sample"},
-        {"data", name_of(loaded.config.data.kind)},
-        {"std", modes.std},
-        {"samples", arguments.count},
-        {"weights", loaded.averaged ? "ema" : "raw"},
-        {"step", loaded.step},
-        {"checkpoint", loaded.checkpoint.filename().string()},
-        {"train_seed", loaded.config.seed},
-        {"evaluate_seed", arguments.seed}}}};
-  if (!loaded.run.empty()) {
-    const auto folder = loaded.run / "evaluation";
-    std::filesystem::create_directories(folder);
-    const auto name = fmt::format("step-{:08}-modes-{}-n{}-seed{}.json", loaded.step, loaded.averaged ? "ema" : "raw",
-                                  arguments.count, arguments.seed);
-    write_file_atomically(folder / name, result.dump(2) + "\n");
+std::string spread_text(const Json& score) {
+  if (!score.contains("spread")) return "";
+  return "± " + format_number(score["spread"].get<double>(), 3);
+}
+
+void print(const Json& result) {
+  Table table{{"score", "value", "spread", "better", "seconds"}, {}};
+  for (const auto& [name, score] : result["scores"].items()) {
+    auto value = format_number(score["value"].get<double>(), 5);
+    if (score.contains("of")) value += " of " + format_number(score["of"].get<double>(), 5);
+    table.rows.push_back({name, value, spread_text(score), score.value("better", ""),
+                          score.contains("seconds") ? format_number(score["seconds"].get<double>(), 2) : ""});
   }
-  if (arguments.json) {
-    fmt::print("{}\n", result.dump(2));
-    return;
+  fmt::print("{}", text_table(table, {0, 3}));
+  const auto& protocol = result["protocol"];
+  if (result.contains("diversity")) {
+    const auto& diversity = result["diversity"];
+    fmt::print("diversity  {}\n", diversity["summary"].get<std::string>());
+    if (diversity["collapsed"].get<bool>()) fmt::print("COLLAPSED  {}\n", diversity["why"].get<std::string>());
   }
-  fmt::print("modes covered   {} of {}\n", coverage.covered, coverage.modes);
-  fmt::print("high quality    {:.1f} %\n", 100 * coverage.high_quality);
-  fmt::print("protocol        {} samples, {} weights, step {}, within 3 std ({}) of the nearest mode, seed {}\n",
-             arguments.count, loaded.averaged ? "EMA" : "raw", loaded.step, modes.std, arguments.seed);
+  const auto& generated = protocol["generated"];
+  const auto& real = protocol["real"];
+  fmt::print("protocol   {} generated ({} weights, step {}, {}) against {} real ({}); seed {}\n",
+             generated["count"].get<int64_t>(), generated["weights"].get<std::string>(),
+             generated["step"].get<int64_t>(), generated["range"].get<std::string>(), real["count"].get<int64_t>(),
+             real["split"].get<std::string>(), generated["evaluate_seed"].get<int64_t>());
+  if (protocol.contains("features")) {
+    const auto& features = protocol["features"];
+    fmt::print("features   {}, sha256 {}…: {}\n", features["network"].get<std::string>(),
+               features["sha256"].get<std::string>().substr(0, 12), features["protocol"].get<std::string>());
+  }
+  fmt::print("took       {:.1f} s\n", result["seconds"].get<double>());
+}
+
+void write_images(const std::filesystem::path& folder, const torch::Tensor& images) {
+  std::filesystem::create_directories(folder);
+  for (int64_t i = 0; i < images.size(0); ++i) {
+    write_png(folder / fmt::format("{:06}.png", i), images[i].permute({1, 2, 0}).contiguous());
+  }
+}
+
+void write_statistics(const std::filesystem::path& path, const torch::Tensor& features) {
+  const auto moments = moments_of(features);
+  write_npz(path, {{"mu", moments.mean}, {"sigma", moments.covariance}});
+}
+
+// Everything that other programs need to check the scores.
+void dump(const std::filesystem::path& folder, const Evaluator& evaluator, const EvaluationArtifacts& artifacts) {
+  write_images(folder / "real", evaluator.real().samples);
+  write_images(folder / "fake", artifacts.fake);
+  if (!artifacts.fake_features.defined()) return;
+  write_npy(folder / "features-real.npy", evaluator.real_features());
+  write_npy(folder / "features-fake.npy", artifacts.fake_features);
+  write_statistics(folder / "statistics-real.npz", evaluator.real_features());
+  write_statistics(folder / "statistics-fake.npz", artifacts.fake_features);
+}
+
+// Rows of a generated image and its nearest training image.
+void write_neighbours(const std::filesystem::path& path, const torch::Tensor& pairs) {
+  constexpr int64_t kColumns = 8;
+  write_png(path, image_grid(pairs.to(torch::kFloat) / 127.5 - 1, kColumns));
+}
+
+void record(const std::filesystem::path& run, const std::string& name, const Json& result,
+            const EvaluationArtifacts& artifacts) {
+  const auto folder = run / "evaluation";
+  std::filesystem::create_directories(folder);
+  write_file_atomically(folder / name, result.dump(2) + "\n");
+  tell(fmt::format("written: {}\n", (folder / name).string()));
+  if (!artifacts.neighbours.defined()) return;
+  const auto picture = (folder / name).replace_extension() += "-neighbours.png";
+  write_neighbours(picture, artifacts.neighbours);
+  tell(fmt::format("nearest training images, each right of the generated one: {}\n", picture.string()));
+}
+
+void evaluate(const Arguments& arguments) {
+  const bool several = arguments.references.size() > 1 || arguments.weights.size() > 1;
+  if (several && !arguments.dump.empty()) {
+    throw UserError("--dump takes one protocol; name one reference and one kind of weights.", UserError::Kind::usage);
+  }
+  auto references = arguments.references;
+  if (references.empty()) references = {""};
+  Json results = Json::array();
+  std::optional<Dataset> train;
+  for (const auto& reference : references) {
+    std::unique_ptr<Evaluator> evaluator;
+    Stages stages("image");
+    for (const auto& weights : arguments.weights) {
+      const auto loaded = load_trained_generator(arguments.run, arguments.step, weights);
+      const auto seed = stream_seed(static_cast<uint64_t>(loaded.config.seed), Stream::data, 0);
+      if (!train) train = load_dataset(loaded.config.data, seed, loaded.config.threads);
+      if (evaluator == nullptr) {
+        evaluator =
+            std::make_unique<Evaluator>(loaded.config, options_of(loaded.config, arguments, reference), *train, stages);
+      }
+      const EvaluationSubject subject{*loaded.network, loaded.averaged, loaded.step,
+                                      loaded.checkpoint.filename().string()};
+      EvaluationArtifacts artifacts;
+      const auto result = evaluator->evaluate(subject, arguments.seed, &artifacts);
+      stages.clear();
+      if (!loaded.run.empty()) {
+        record(loaded.run, evaluator->file_name(subject, arguments.seed), result, artifacts);
+      }
+      if (!arguments.dump.empty()) dump(arguments.dump, *evaluator, artifacts);
+      if (!arguments.json) print(result);
+      results.push_back(result);
+    }
+  }
+  if (arguments.json) fmt::print("{}\n", (several ? results : results[0]).dump(2));
 }
 
 }  // namespace
 
 void add_evaluate_command(CLI::App& program) {
   auto arguments = std::make_shared<Arguments>();
-  auto* command = program.add_subcommand("evaluate", "Score a run on 2-D data by its known modes");
+  auto* command = program.add_subcommand("evaluate", "Score a run's generator, each score with its protocol");
   command->add_option("run", arguments->run, "Run folder or checkpoint file")->required()->type_name("RUN");
-  command->add_option("--count", arguments->count, "Samples to draw")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 10000000));
-  command->add_option("--seed", arguments->seed, "Seed of their latents")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--weights", arguments->weights, "Averaged (ema) or raw weights; auto: ema where there are some")
+  command
+      ->add_option("--metrics", arguments->metrics, "Scores, with commas between (default: evaluation.metrics, auto)")
+      ->type_name("LIST");
+  command->add_option("--features", arguments->features, "Whose features (default: evaluation.features, auto)")
+      ->check(CLI::IsMember(names_of<FeatureKind>()));
+  command->add_option("--network", arguments->network, "File of the Inception weights or the TorchScript module")
+      ->type_name("FILE");
+  command->add_option("--reference", arguments->references, "Real images: train, test, or both with a comma between")
+      ->delimiter(',')
+      ->check(CLI::IsMember(names_of<Reference>()));
+  command
+      ->add_option("--weights", arguments->weights,
+                   "Averaged (ema), raw, or both with a comma between; auto: those of the training grids")
+      ->delimiter(',')
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "ema", "raw"}));
+  command->add_option("--generated,--count", arguments->generated, "Images to draw (default: evaluation.generated)")
+      ->check(CLI::Range(2, 10000000));
+  command->add_option("--real", arguments->real, "Real images, a random part; 0 takes all (default: evaluation.real)")
+      ->check(CLI::Range(0, 10000000));
+  command->add_option("--seed", arguments->seed, "Seed of latents, subsets and directions")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--step", arguments->step, "Which of the run's checkpoints (default: the last)")
       ->type_name("STEP");
+  command->add_option("--dump", arguments->dump, "Write PNGs, features (.npy) and statistics (.npz) into this folder")
+      ->type_name("DIR");
   command->add_flag("--json", arguments->json, "Print JSON");
   command->footer(kFooter);
   command->callback([arguments] { evaluate(*arguments); });

@@ -35,12 +35,12 @@ void request(int) {
 
 void end_on_interrupt() {
   handle(end);
+  // A reader of the progress that goes away (`train … 2>&1 | head`) must not end the run.
+  std::signal(SIGPIPE, SIG_IGN);
 }
 
 void catch_interrupts() {
   handle(request);
-  // A reader of the progress that goes away (`train … 2>&1 | head`) must not end the run.
-  std::signal(SIGPIPE, SIG_IGN);
 }
 
 bool interrupt_requested() {

@@ -9,6 +9,7 @@
 
 #include "configs/error.h"
 #include "configs/suggest.h"
+#include "models/latent.h"
 #include "run/random_streams.h"
 
 namespace sgan {
@@ -52,24 +53,24 @@ std::vector<int64_t> parse_seeds(const std::string& text) {
   return seeds;
 }
 
-torch::Tensor seed_latents(const std::vector<int64_t>& seeds, int64_t latent) {
+torch::Tensor seed_latents(const std::vector<int64_t>& seeds, const GeneratorOptions& generator) {
   std::vector<torch::Tensor> rows;
   rows.reserve(seeds.size());
   for (const auto seed : seeds) {
-    auto generator = make_generator(stream_seed(static_cast<uint64_t>(seed), Stream::sample, 0), torch::kCPU);
-    rows.push_back(torch::randn({latent}, generator));
+    auto random = make_generator(stream_seed(static_cast<uint64_t>(seed), Stream::sample, 0), torch::kCPU);
+    rows.push_back(draw_latents(generator, 1, random, torch::kCPU));
   }
-  return torch::stack(rows);
+  return torch::cat(rows);
 }
 
-torch::Tensor interpolate_latents(const torch::Tensor& a, const torch::Tensor& b, int64_t frames) {
+torch::Tensor interpolate_latents(const torch::Tensor& a, const torch::Tensor& b, int64_t frames, Prior prior) {
   const auto cosine = ((a * b).sum() / (a.norm() * b.norm())).clamp(-1, 1).item<double>();
   const auto angle = std::acos(cosine);
+  const bool straight = prior == Prior::uniform || std::sin(angle) < 1e-6;
   std::vector<torch::Tensor> rows;
   for (int64_t i = 0; i < frames; ++i) {
     const auto t = frames > 1 ? static_cast<double>(i) / static_cast<double>(frames - 1) : 0.0;
-    const bool parallel = std::sin(angle) < 1e-6;
-    rows.push_back(parallel ? (1 - t) * a + t * b
+    rows.push_back(straight ? (1 - t) * a + t * b
                             : (std::sin((1 - t) * angle) * a + std::sin(t * angle) * b) / std::sin(angle));
   }
   return torch::stack(rows);

@@ -22,7 +22,7 @@ struct LoadedGenerator {
 };
 
 // run: a run folder or a checkpoint file. step: which checkpoint of the folder, the last if absent.
-// weights: "ema" or "raw"; "auto": ema where there are averaged weights. Errors: UserError.
+// weights: "ema" or "raw"; "auto": those of the training grids (sample.weights). Errors: UserError.
 LoadedGenerator load_trained_generator(const std::filesystem::path& run, std::optional<int64_t> step,
                                        const std::string& weights);
 

@@ -65,8 +65,12 @@ int run(int argc, char** argv) {
   sgan::add_resume_command(program);
   sgan::add_sample_command(program);
   sgan::add_evaluate_command(program);
+  sgan::add_lipschitz_command(program);
+  sgan::add_export_command(program);
   sgan::add_report_command(program);
   sgan::add_config_command(program);
+  sgan::add_summary_command(program);
+  sgan::add_data_command(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& success) {

@@ -28,6 +28,23 @@ std::string bar(double share) {
 
 }  // namespace
 
+void Counter::operator()(int64_t done, int64_t total) {
+  if (!progress_) progress_.emplace(what_, unit_, 0, total);
+  progress_->update(done);
+}
+
+void Stages::operator()(const std::string& what, int64_t done, int64_t total) {
+  auto& [name, counter] = *state_;
+  if (what != name) counter.emplace(what, unit_);
+  name = what;
+  (*counter)(done, total);
+}
+
+void Stages::clear() {
+  state_->counter.reset();
+  state_->what.clear();
+}
+
 void tell(const std::string& text) {
   std::fputs(text.c_str(), stderr);
   std::fflush(stderr);

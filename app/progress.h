@@ -2,7 +2,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace sgan {
 
@@ -33,6 +36,37 @@ class Progress {
   int64_t last_shown_ = -1;
   Clock::time_point begun_ = Clock::now();
   Clock::time_point shown_ = Clock::now();
+};
+
+// The progress of work that tells (done, total): it shows from the first report on. To be passed on with std::ref.
+class Counter {
+ public:
+  Counter(std::string what, std::string unit) : what_(std::move(what)), unit_(std::move(unit)) {}
+
+  void operator()(int64_t done, int64_t total);
+  void clear() { progress_.reset(); }
+
+ private:
+  std::string what_;
+  std::string unit_;
+  std::optional<Progress> progress_;
+};
+
+// The progress of several things in turn, each with its name: a Counter for each. Copies share their line.
+class Stages {
+ public:
+  explicit Stages(std::string unit) : unit_(std::move(unit)), state_(std::make_shared<State>()) {}
+
+  void operator()(const std::string& what, int64_t done, int64_t total);
+  void clear();
+
+ private:
+  struct State {
+    std::string what;
+    std::optional<Counter> counter;
+  };
+  std::string unit_;
+  std::shared_ptr<State> state_;
 };
 
 // Writes to stderr. Unlike fmt::print it does not throw where nobody reads any more (`train … 2>&1 | head`): a run

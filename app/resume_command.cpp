@@ -7,6 +7,7 @@
 
 #include "app/commands.h"
 #include "app/interrupt.h"
+#include "app/progress.h"
 #include "app/session.h"
 #include "configs/error.h"
 #include "configs/loader.h"
@@ -36,7 +37,7 @@ std::optional<Checkpoint> last_good(const RunFolder& folder) {
       // Out of the way, so that retention does not count it among the good ones.
       auto aside = entry->second;
       aside += ".damaged";
-      fmt::print(stderr, "warning: {}\nwarning: kept as {}\n", error.what(), aside.filename().string());
+      tell(fmt::format("warning: {}\nwarning: kept as {}\n", error.what(), aside.filename().string()));
       std::filesystem::rename(entry->second, aside);
     }
   }
@@ -70,7 +71,7 @@ void finish(RunFolder& folder, int64_t steps) {
   status["status"] = "finished";
   status["step"] = steps;
   folder.write_status(status);
-  fmt::print(stderr, "{} is finished: all {} steps are done\n", folder.path().string(), steps);
+  tell(fmt::format("{} is finished: all {} steps are done\n", folder.path().string(), steps));
   fmt::print("{}\n", folder.path().string());
 }
 
@@ -92,9 +93,10 @@ void resume(const Arguments& arguments) {
   if (checkpoint) {
     check_data_unchanged(prepared, *checkpoint);
     restore(*checkpoint, prepared.state);
-    fmt::print(stderr, "resuming {} from step {}\n", folder.path().string(), step);
+    tell(fmt::format("resuming {} from step {}\n", folder.path().string(), step));
   } else {
-    fmt::print(stderr, "{} has no checkpoint yet: starting from step 0\n", folder.path().string());
+    initialize_from_first_batch(config, prepared);
+    tell(fmt::format("{} has no checkpoint yet: starting from step 0\n", folder.path().string()));
   }
   const auto metrics_lines = checkpoint ? checkpoint->record.metrics_lines : 0;
   const bool finished = run_session(folder, config, prepared, metrics_lines, arguments.stop_at);

@@ -86,8 +86,9 @@ void draw_timeline(const Arguments& arguments) {
 }
 
 void draw_interpolation(const Arguments& arguments, const LoadedGenerator& loaded) {
-  const auto ends = seed_latents(arguments.interpolate, loaded.config.generator.latent);
-  const auto samples = loaded.sample(interpolate_latents(ends[0], ends[1], arguments.frames));
+  const auto ends = seed_latents(arguments.interpolate, loaded.config.generator);
+  const auto samples =
+      loaded.sample(interpolate_latents(ends[0], ends[1], arguments.frames, loaded.config.generator.prior));
   const auto name = fmt::format("seeds-{}-to-{}", arguments.interpolate[0], arguments.interpolate[1]);
   const auto out = arguments.out.empty() ? default_out(loaded, name) : arguments.out;
   const auto reference = reference_points(loaded);
@@ -114,7 +115,7 @@ void draw_seeds(const Arguments& arguments, const LoadedGenerator& loaded) {
   const auto text = arguments.seeds.empty() ? fmt::format("0-{}", loaded.config.sample.count - 1) : arguments.seeds;
   const auto seeds = parse_seeds(text);
   const auto out = arguments.out.empty() ? default_out(loaded, seeds_name(text, seeds)) : arguments.out;
-  const auto samples = loaded.sample(seed_latents(seeds, loaded.config.generator.latent));
+  const auto samples = loaded.sample(seed_latents(seeds, loaded.config.generator));
   if (has_ending(out, ".png")) {
     write_png(out, picture(samples, reference_points(loaded)));
   } else if (out.has_extension()) {
@@ -165,7 +166,8 @@ void add_sample_command(CLI::App& program) {
   command->add_option("--frame-ms", arguments->frame_ms, "Milliseconds a frame of an animation is shown")
       ->capture_default_str()
       ->check(CLI::Range(10, 10000));
-  command->add_option("--weights", arguments->weights, "Averaged (ema) or raw weights; auto: ema where there are some")
+  command
+      ->add_option("--weights", arguments->weights, "Averaged (ema) or raw weights; auto: those of the training grids")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "ema", "raw"}))
       ->excludes(timeline);

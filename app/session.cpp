@@ -8,11 +8,13 @@
 #include <torch/version.h>
 
 #include <CLI/Config.hpp>
+#include <chrono>
 #include <cmath>
 #include <ctime>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "app/bracket.h"
 #include "app/commands.h"
 #include "app/device.h"
 #include "app/interrupt.h"
@@ -22,13 +24,19 @@
 #include "configs/error.h"
 #include "configs/loader.h"
 #include "configs/strategy.h"
+#include "data/batch_order.h"
 #include "data/load.h"
+#include "evaluation/diversity.h"
+#include "models/latent.h"
 #include "run/atomic_file.h"
 #include "run/image_grid.h"
 #include "run/metrics_log.h"
 #include "run/random_streams.h"
 #include "training/checkpoint.h"
 #include "training/loop.h"
+#include "training/precision.h"
+#include "training/real_batches.h"
+#include "training/schedule.h"
 
 namespace sgan {
 namespace {
@@ -43,6 +51,8 @@ std::string now_text() {
 class Status {
  public:
   Status(RunFolder& folder, Json values) : folder_(folder), values_(std::move(values)) {}
+
+  void set(const std::string& key, Json value) { values_[key] = std::move(value); }
 
   void write(const std::string& status, int64_t step, const std::string& why = {}) {
     values_["status"] = status;
@@ -92,6 +102,7 @@ Json to_json(const LogPoint& point, double wall_before) {
     json["critic_slope"] = {{"mean", point.probe->slope_mean}, {"max", point.probe->slope_max}};
     if (!point.probe->sigma.empty()) json["sigma"] = point.probe->sigma;
     json["sigma_effective"] = point.probe->sigma_effective;
+    json["probe_ms"] = point.probe_ms;
   }
   json["ms_per_step"] = point.ms_per_step;
   return json;
@@ -117,7 +128,7 @@ class Recorder {
         prepared_(prepared),
         metrics_(folder.metrics_path(), metrics_lines),
         wall_before_(last_wall_seconds(folder)),
-        latents_(seed_latents(seed_range(0, config.sample.count), config.generator.latent).to(prepared.device)),
+        latents_(seed_latents(seed_range(0, config.sample.count), config.generator).to(prepared.device)),
         logger_("run", std::make_shared<spdlog::sinks::basic_file_sink_st>(folder.log_path().string())),
         progress_("train", "step", prepared.state.step, config.train.steps) {
     logger_.flush_on(spdlog::level::info);
@@ -132,6 +143,7 @@ class Recorder {
     hooks.on_log = [this](const LogPoint& point) { log(point); };
     hooks.on_sample = [this](int64_t step) { sample(step); };
     hooks.on_checkpoint = [this](int64_t step) { checkpoint(step); };
+    hooks.on_evaluate = [this](int64_t step) { evaluate(step); };
     hooks.on_step = [this](int64_t step) { progress_.update(step, note_); };
     hooks.stop_requested = [this, stop_at] {
       return interrupt_requested() || (stop_at && prepared_.state.step >= *stop_at);
@@ -139,29 +151,57 @@ class Recorder {
     return hooks;
   }
 
-  void write_reals() {
-    const auto count = std::min(config_.sample.count, prepared_.dataset.size());
-    const auto reals = deliver(prepared_.dataset, torch::arange(count), {}, torch::kCPU);
-    write_png(folder_.reals_path(), picture(reals, points()));
-  }
+  void write_reals() { write_png(folder_.reals_path(), picture(some_reals(config_.sample.count), points())); }
 
   void finish(const std::string& text) {
     progress_.clear();
     logger_.info(text);
   }
 
+  // What measuring the discriminator has cost this session.
+  Json measuring_cost() const {
+    const double seconds = std::chrono::duration<double>(Clock::now() - begun_).count();
+    return {{"probes_s", probe_seconds_},
+            {"brackets_s", bracket_seconds_},
+            {"share", (probe_seconds_ + bracket_seconds_) / seconds}};
+  }
+
  private:
+  using Clock = std::chrono::steady_clock;
+
   void log(const LogPoint& point) {
-    metrics_.append(to_json(point, wall_before_));
+    probe_seconds_ += point.probe_ms / 1000;
+    auto line = to_json(point, wall_before_);
+    if (is_due(point.step, config_.sample.every) || point.step == config_.train.steps) add_diversity(line);
+    metrics_.append(line);
     note_ = note(point);
     logger_.info("step {}: loss_d {:.4f} loss_g {:.4f} {:.2f} ms/step", point.step, point.loss_d, point.loss_g,
                  point.ms_per_step);
   }
 
-  void sample(int64_t step) {
+  // Evenly spaced in the data set, whose beginning may be of one class.
+  torch::Tensor some_reals(int64_t count) const {
+    const auto size = prepared_.dataset.size();
+    count = std::min(count, size);
+    return deliver(prepared_.dataset, torch::floor_divide(torch::arange(count) * size, count), {}, torch::kCPU);
+  }
+
+  // What the generator makes of the fixed latents.
+  torch::Tensor fixed_samples() const {
     torch::NoGradGuard no_grad;
-    const auto samples = prepared_.state.sampler().forward(latents_, Mode::eval);
-    write_png(folder_.sample_path(step), picture(samples, points()));
+    const auto& state = prepared_.state;
+    auto& generator = config_.sample.weights == SampleWeights::raw ? *state.generator : state.sampler();
+    return generator.forward(latents_, Mode::eval);
+  }
+
+  void sample(int64_t step) { write_png(folder_.sample_path(step), picture(fixed_samples(), points())); }
+
+  // How diverse the fixed samples are beside as many real ones: a collapse shows here first.
+  void add_diversity(Json& line) const {
+    const auto samples = fixed_samples();
+    if (samples.size(0) < 2) return;
+    const auto diversity = pairwise_diversity(samples.cpu(), some_reals(samples.size(0)));
+    line["diversity"] = {{"pairwise", diversity.pairwise_ratio}, {"nearest", diversity.nearest_ratio}};
   }
 
   void checkpoint(int64_t step) {
@@ -169,6 +209,33 @@ class Recorder {
     save_checkpoint(folder_.checkpoint_path(step), prepared_.state,
                     {.metrics_lines = metrics_.lines(), .data = prepared_.data_fingerprint, .config = config_text_});
     folder_.prune_checkpoints(config_.checkpoint.keep);
+    if (config_.lipschitz.bracket) bracket(step);
+  }
+
+  void evaluate(int64_t step) {
+    auto& state = prepared_.state;
+    const bool raw = config_.sample.weights == SampleWeights::raw || state.generator_ema == nullptr;
+    const EvaluationSubject subject{raw ? *state.generator : *state.generator_ema, !raw, step};
+    constexpr int64_t kSeed = 0;  // the same latents at every step and in every run
+    const auto result = prepared_.evaluator->evaluate(subject, kSeed);
+    const auto folder = folder_.path() / "evaluation";
+    std::filesystem::create_directories(folder);
+    write_file_atomically(folder / prepared_.evaluator->file_name(subject, kSeed), result.dump(2) + "\n");
+    for (const auto& [name, score] : result["scores"].items()) {
+      logger_.info("step {}: {} {:.5g}", step, name, score["value"].get<double>());
+    }
+  }
+
+  void bracket(int64_t step) {
+    const BracketSubject subject{config_, *prepared_.state.discriminator, *prepared_.state.generator, prepared_.dataset,
+                                 step};
+    const BracketRequest request;
+    const auto measured = measure_bracket(subject, request);
+    write_bracket(folder_.path(), step,
+                  to_json(measured, subject, folder_.checkpoint_path(step).filename().string(), request));
+    bracket_seconds_ += measured.seconds();
+    logger_.info("step {}: Lipschitz constant at least {:.4g}, at most {:.4g} ({:.1f} s)", step, measured.lower(),
+                 measured.bound.upper, measured.seconds());
   }
 
   torch::Tensor points() const { return prepared_.dataset.planar() ? prepared_.dataset.samples : torch::Tensor(); }
@@ -183,6 +250,9 @@ class Recorder {
   spdlog::logger logger_;
   Progress progress_;
   std::string note_;
+  Clock::time_point begun_ = Clock::now();
+  double probe_seconds_ = 0;
+  double bracket_seconds_ = 0;
 };
 
 }  // namespace
@@ -211,22 +281,38 @@ torch::Tensor picture(const torch::Tensor& samples, const torch::Tensor& referen
 Prepared prepare(const Config& config) {
   set_threads(config.threads);
   const auto device = choose_device(config.device);
-  std::optional<Progress> progress;
-  const auto loading = [&](int64_t done, int64_t total) {
-    if (!progress) progress.emplace("load", "file", 0, total);
-    progress->update(done);
-  };
-  const auto data_seed = stream_seed(static_cast<uint64_t>(config.seed), Stream::data, 0);
-  auto dataset = load_dataset(config.data, data_seed, config.threads, loading);
-  progress.reset();
-  if (config.train.batch > dataset.size()) {
-    throw UserError(fmt::format("train.batch is {}, but the data have {} samples. Lower train.batch to at most {}.",
-                                config.train.batch, dataset.size(), dataset.size()),
-                    UserError::Kind::usage);
+  set_precision(config.precision, device);
+  if (const auto text = precision_advice(config.precision, device); !text.empty()) tell("warning: " + text + "\n");
+  if (config.device == "auto" && device.is_cpu() && has_nvidia_driver()) {
+    tell(fmt::format(
+        "warning: training on the CPU, though this machine has an NVIDIA driver: {}. scripts/setup installs "
+        "the CUDA libraries.\n",
+        cuda_problem()));
   }
+  Counter counter("load", "file");
+  const auto data_seed = stream_seed(static_cast<uint64_t>(config.seed), Stream::data, 0);
+  auto dataset = load_dataset(config.data, data_seed, config.threads, std::ref(counter));
+  counter.clear();
+  if (reads_files(config.data.kind)) tell(fmt::format("data: {}\n", dataset.description));
+  BatchOrder(dataset.size(), config.train.batch, 0);  // refuses batches larger than the data before anything else
   auto state = initial_state(config, dataset.sample_shape(), device);
   auto digest = fingerprint(dataset);
-  return {device, std::move(dataset), std::move(digest), std::move(state)};
+  tell(fmt::format("device: {}, {}{}\n", device.str(), name_of(config.precision),
+                   device.is_cpu() ? fmt::format(", {} threads", torch::get_num_threads()) : ""));
+  std::shared_ptr<Evaluator> evaluator;
+  if (config.evaluation.every > 0) {
+    evaluator = std::make_shared<Evaluator>(config, config.evaluation, dataset, Stages("image"));
+  }
+  return {device, std::move(dataset), std::move(digest), std::move(state), std::move(evaluator)};
+}
+
+void initialize_from_first_batch(const Config& config, Prepared& prepared) {
+  if (!needs_data_initialization(config)) return;
+  const auto seed = stream_seed(static_cast<uint64_t>(config.seed), Stream::latent_g, uint64_t{0});
+  const auto latents =
+      draw_latents(config.generator, config.train.batch, make_generator(seed, prepared.device), prepared.device);
+  initialize_from_data(prepared.state, config,
+                       RealBatches(config, prepared.dataset, prepared.device, RealBatches::Place::host).at(0), latents);
 }
 
 bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, int64_t metrics_lines,
@@ -241,6 +327,12 @@ bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, in
     catch_interrupts();
     const auto end = run_loop(config, state, prepared.dataset, prepared.device, recorder.hooks(stop_at));
     const bool finished = end == LoopEnd::finished;
+    if (config.lipschitz.every > 0 || config.lipschitz.bracket) {
+      const auto cost = recorder.measuring_cost();
+      status.set("lipschitz", cost);
+      recorder.finish(
+          fmt::format("measuring the discriminator took {:.2f} % of the time", 100 * cost["share"].get<double>()));
+    }
     status.write(finished ? "finished" : "interrupted", state.step);
     recorder.finish(fmt::format("{} at step {}", finished ? "finished" : "interrupted", state.step));
     return finished;

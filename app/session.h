@@ -2,8 +2,10 @@
 
 #include <CLI/App.hpp>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
+#include "app/evaluator.h"
 #include "configs/options.h"
 #include "data/dataset.h"
 #include "run/run_folder.h"
@@ -17,8 +19,12 @@ struct Prepared {
   Dataset dataset;
   std::string data_fingerprint;
   TrainingState state;
+  std::shared_ptr<Evaluator> evaluator;  // where the config wants scores in training
 };
 Prepared prepare(const Config& config);
+
+// For a run that begins: what is set from the first batch, such as weight norm's gains, where the config wants it.
+void initialize_from_first_batch(const Config& config, Prepared& prepared);
 
 // Trains from the prepared state to the config's last step, or to `stop_at`, into the run folder: metrics, samples,
 // checkpoints, status. metrics_lines: of metrics.jsonl to keep. An error is recorded in run.json before it goes on.

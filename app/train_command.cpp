@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "app/interrupt.h"
+#include "app/progress.h"
 #include "app/session.h"
 #include "configs/advice.h"
 #include "configs/loader.h"
@@ -30,13 +31,14 @@ struct Arguments {
 void train(const Arguments& arguments) {
   end_on_interrupt();
   const auto config = load_config(arguments.config, arguments.overrides);
-  for (const auto& line : advice(config)) fmt::print(stderr, "warning: {}\n", line);
+  for (const auto& line : advice(config)) tell(fmt::format("warning: {}\n", line));
   // The folder's own errors come before minutes of loading; the folder itself comes after everything that can fail.
   if (!arguments.out.empty()) RunFolder::check_vacant(arguments.out);
   auto prepared = prepare(config);
+  initialize_from_first_batch(config, prepared);
   auto folder = arguments.out.empty() ? RunFolder::create(config.output, config.name, config.seed)
                                       : RunFolder::create_at(arguments.out);
-  fmt::print(stderr, "run folder: {}\n", folder.path().string());
+  tell(fmt::format("run folder: {}\n", folder.path().string()));
   const bool finished = run_session(folder, config, prepared, 0, arguments.stop_at);
   end_session(folder, finished, config.train.steps);
 }

@@ -375,6 +375,49 @@ Config finish(Config config, const std::string& origin, const std::vector<std::s
   return config;
 }
 
+// ---- What goes together --------------------------------------------------------------------------------------------
+
+void check_norm(const char* network, NetworkKind kind, NormKind norm) {
+  if (kind != NetworkKind::mlp || norm != NormKind::instance) return;
+  fail(
+      "{0}.norm is instance, which averages over the positions of an image, but {0}.kind mlp has none; set {0}.norm to "
+      "layer, rms or none.",
+      network);
+}
+
+// What takes the discriminator's gradient at each sample.
+void check_slope(const Config& config) {
+  const NormKind norm = config.discriminator.norm;
+  const bool gradient_normalization = config.discriminator.gradient_normalization;
+  const auto on_gradient = std::ranges::find_if(config.penalties, [](const PenaltyOptions& penalty) {
+    return penalty.kind != PenaltyKind::spectral && penalty.kind != PenaltyKind::orthogonal;
+  });
+  const bool has_penalty = on_gradient != config.penalties.end();
+  // Statistics of the batch make D(x) depend on all of it (Gulrajani et al. 2017, section 4).
+  if (norm == NormKind::batch || norm == NormKind::mean_only_batch) {
+    if (has_penalty) {
+      fail(
+          "discriminator.norm is {}, but penalties has {}: this penalty is on each sample's own gradient, which batch "
+          "normalization mixes with the other samples'; set discriminator.norm to layer or none, or take it out.",
+          name_of(norm), name_of(on_gradient->kind));
+    }
+    if (gradient_normalization) {
+      fail(
+          "discriminator.norm is {}, but discriminator.gradient_normalization is true: it divides by each sample's own "
+          "gradient, which batch normalization mixes with the other samples'; set discriminator.norm to layer or "
+          "none.",
+          name_of(norm));
+    }
+  }
+  if (gradient_normalization && has_penalty) {
+    fail(
+        "discriminator.gradient_normalization is true, but penalties has {}: the normalized output's gradient holds "
+        "second derivatives, so training on it would take third ones; set "
+        "discriminator.gradient_normalization to false, or take the penalty out.",
+        name_of(on_gradient->kind));
+  }
+}
+
 // ---- Config to text ------------------------------------------------------------------------------------------------
 
 std::string lower(std::string text) {
@@ -481,30 +524,40 @@ void check_config(const Config& config) {
   const auto check_network = [&](const char* key, NetworkKind kind) {
     if (is_planar(data.kind) && kind != NetworkKind::mlp) {
       fail(
-          "{} is {}, but data.kind {} has points in the plane, no images; set {}=mlp, or data.kind to digits or "
-          "folder.",
+          "{} is {}, but data.kind {} has points in the plane, no images; set {}=mlp, or data.kind to digits, "
+          "folder or another kind of images.",
           key, name_of(kind), name_of(data.kind), key);
     }
   };
   check_network("generator.kind", config.generator.kind);
   check_network("discriminator.kind", config.discriminator.kind);
-  if (data.kind == DataKind::folder && data.path.empty()) {
-    fail("data.kind is folder, but data.path is empty; set data.path to the folder of images.");
+  if (reads_files(data.kind) && data.path.empty()) {
+    fail("data.kind is {}, but data.path is empty; set data.path to where the images are.", name_of(data.kind));
   }
   if (data.size > 0 && data.size < 8) fail("data.size: got {}, allowed: 0 or 8 to 256.", data.size);
   if (data.channels == 2) fail("data.channels: got 2, allowed: 0, 1 or 3.");
 
-  // A batch norm makes D(x) depend on the whole batch; the gradient penalties constrain each sample's own gradient
-  // (Gulrajani et al. 2017, section 4).
-  if (config.discriminator.norm == NormKind::batch && !config.penalties.empty()) {
-    fail(
-        "discriminator.norm is batch, but penalties has {}: a penalty is on each sample's own gradient, which batch "
-        "normalization mixes with the other samples'; set discriminator.norm to layer or none, or penalties=[].",
-        name_of(config.penalties.front().kind));
+  check_norm("generator", config.generator.kind, config.generator.norm);
+  check_norm("discriminator", config.discriminator.kind, config.discriminator.norm);
+  check_slope(config);
+  if (config.sample.weights == SampleWeights::ema && config.ema.decay == 0) {
+    fail("sample.weights is ema, but ema.decay is 0: no averaged weights are kept; set sample.weights to auto or raw.");
   }
-  if (config.schedule.kind == ScheduleKind::linear && config.schedule.start >= config.train.steps) {
+  if (config.constraint.kind == ConstraintKind::clip && config.discriminator.weight == WeightKind::weight_norm) {
+    fail(
+        "constraint.kind is clip, but discriminator.weight is weight_norm, whose direction and gain clipping would "
+        "cut, not the weight; set discriminator.weight=none or constraint.kind=none.");
+  }
+  const TrainOptions& train = config.train;
+  if (config.loss == LossKind::relativistic && train.generator_batch != 0 && train.generator_batch != train.batch) {
+    fail(
+        "loss is relativistic, which pairs generated samples with real ones, but train.generator_batch is {} and "
+        "train.batch {}; set train.generator_batch to 0.",
+        train.generator_batch, train.batch);
+  }
+  if (config.schedule.kind == ScheduleKind::linear && config.schedule.start >= train.steps) {
     fail("schedule.start is {}, but train.steps is {}: the learning rates would never fall; set schedule.start lower.",
-         config.schedule.start, config.train.steps);
+         config.schedule.start, train.steps);
   }
 }
 

@@ -17,8 +17,8 @@ Config load_config(const std::filesystem::path& file, const std::vector<std::str
 // The same from memory. `origin` stands for the file in errors; `extends` is relative to the working directory.
 Config parse_config(const std::string& text, const std::string& origin, const std::vector<std::string>& overrides = {});
 
-// The same of what dump_config wrote, perhaps in a file that came from elsewhere: `extends` is refused, so that the text
-// reads no other file.
+// The same of what dump_config wrote, perhaps in a file that came from elsewhere: `extends` is refused, so that the
+// text reads no other file.
 Config parse_resolved_config(const std::string& text, const std::string& origin);
 // The keys whose values differ, in the schema's order.
 std::vector<std::string> differing_keys(const Config& a, const Config& b);

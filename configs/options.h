@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,42 +13,71 @@
 
 namespace sgan {
 
-enum class DataKind { digits, ring, grid, swiss_roll, folder };
+enum class DataKind { digits, ring, grid, swiss_roll, folder, archive, cifar10, idx, stl10, automatic };
+enum class Split { automatic, train, test, unlabeled };
 enum class OnError { stop, skip };
-enum class NetworkKind { mlp, dcgan };
-enum class WeightKind { none, spectral };
-enum class NormKind { none, batch, layer };
+enum class NetworkKind { mlp, dcgan, sn_cnn, sn_cnn_public, sn_resnet };
+enum class Prior { normal, uniform };
+enum class WeightKind { none, spectral, spectral_operator, spectral_bidirectional, weight_norm };
+enum class NormKind {
+  none,
+  batch,
+  mean_only_batch,
+  layer,
+  layer_position,
+  instance,
+  rms,
+  scale_sample,
+  scale_position
+};
 enum class ConstraintKind { none, clip };
-enum class PenaltyKind { gp, gp_one_sided, dragan, r1, r2, zero_centred };
+enum class PenaltyKind { gp, gp_one_sided, dragan, r1, r2, zero_centred, spectral, orthogonal };
 enum class LossKind { ns, minimax, wgan, hinge, lsgan, relativistic };
 enum class OptimizerKind { adam, rmsprop, sgd };
 enum class ScheduleKind { constant, linear };
-enum class Precision { fp32 };
+enum class Precision { fp32, tf32, bf16 };
+enum class SampleWeights { automatic, ema, raw };
+enum class Metric { fd, kd, is, pr, dc, swd, memorization };
+enum class FeatureKind { automatic, classifier, inception, script, none };
+enum class Reference { train, test };
 
 // The names of an enum's values, in the order of help texts. Every enum above has one specialization.
 template <class Enum>
 struct Names;
 
-#define SGAN_NAMES(Enum, ...)                                                         \
-  template <>                                                                         \
-  struct Names<Enum> {                                                                \
-    using enum Enum;                                                                  \
+#define SGAN_NAMES(Enum, ...)                                                                      \
+  template <>                                                                                      \
+  struct Names<Enum> {                                                                             \
+    using enum Enum;                                                                               \
     static constexpr auto table = std::to_array<std::pair<Enum, std::string_view>>({__VA_ARGS__}); \
   }
 
-SGAN_NAMES(DataKind, {digits, "digits"}, {ring, "ring"}, {grid, "grid"}, {swiss_roll, "swiss_roll"}, {folder, "folder"});
+SGAN_NAMES(DataKind, {digits, "digits"}, {ring, "ring"}, {grid, "grid"}, {swiss_roll, "swiss_roll"}, {folder, "folder"},
+           {archive, "archive"}, {cifar10, "cifar10"}, {idx, "idx"}, {stl10, "stl10"}, {automatic, "auto"});
+SGAN_NAMES(Split, {automatic, "auto"}, {train, "train"}, {test, "test"}, {unlabeled, "unlabeled"});
 SGAN_NAMES(OnError, {stop, "stop"}, {skip, "skip"});
-SGAN_NAMES(NetworkKind, {mlp, "mlp"}, {dcgan, "dcgan"});
-SGAN_NAMES(WeightKind, {none, "none"}, {spectral, "spectral"});
-SGAN_NAMES(NormKind, {none, "none"}, {batch, "batch"}, {layer, "layer"});
+SGAN_NAMES(NetworkKind, {mlp, "mlp"}, {dcgan, "dcgan"}, {sn_cnn, "sn_cnn"}, {sn_cnn_public, "sn_cnn_public"},
+           {sn_resnet, "sn_resnet"});
+SGAN_NAMES(Prior, {normal, "normal"}, {uniform, "uniform"});
+SGAN_NAMES(WeightKind, {none, "none"}, {spectral, "spectral"}, {spectral_operator, "spectral_operator"},
+           {spectral_bidirectional, "spectral_bidirectional"}, {weight_norm, "weight_norm"});
+SGAN_NAMES(NormKind, {none, "none"}, {batch, "batch"}, {mean_only_batch, "mean_only_batch"}, {layer, "layer"},
+           {layer_position, "layer_position"}, {instance, "instance"}, {rms, "rms"}, {scale_sample, "scale_sample"},
+           {scale_position, "scale_position"});
 SGAN_NAMES(ConstraintKind, {none, "none"}, {clip, "clip"});
 SGAN_NAMES(PenaltyKind, {gp, "gp"}, {gp_one_sided, "gp_one_sided"}, {dragan, "dragan"}, {r1, "r1"}, {r2, "r2"},
-           {zero_centred, "zero_centred"});
+           {zero_centred, "zero_centred"}, {spectral, "spectral"}, {orthogonal, "orthogonal"});
 SGAN_NAMES(LossKind, {ns, "ns"}, {minimax, "minimax"}, {wgan, "wgan"}, {hinge, "hinge"}, {lsgan, "lsgan"},
            {relativistic, "relativistic"});
 SGAN_NAMES(OptimizerKind, {adam, "adam"}, {rmsprop, "rmsprop"}, {sgd, "sgd"});
 SGAN_NAMES(ScheduleKind, {constant, "constant"}, {linear, "linear"});
-SGAN_NAMES(Precision, {fp32, "fp32"});
+SGAN_NAMES(Precision, {fp32, "fp32"}, {tf32, "tf32"}, {bf16, "bf16"});
+SGAN_NAMES(SampleWeights, {automatic, "auto"}, {ema, "ema"}, {raw, "raw"});
+SGAN_NAMES(Metric, {fd, "fd"}, {kd, "kd"}, {is, "is"}, {pr, "pr"}, {dc, "dc"}, {swd, "swd"},
+           {memorization, "memorization"});
+SGAN_NAMES(FeatureKind, {automatic, "auto"}, {classifier, "classifier"}, {inception, "inception"}, {script, "script"},
+           {none, "none"});
+SGAN_NAMES(Reference, {train, "train"}, {test, "test"});
 
 #undef SGAN_NAMES
 
@@ -60,13 +90,32 @@ constexpr std::string_view name_of(Enum value) {
   return "?";
 }
 
+// All names of an enum, in the table's order.
+template <class Enum>
+std::vector<std::string> names_of() {
+  std::vector<std::string> names;
+  for (const auto& entry : Names<Enum>::table) names.emplace_back(entry.second);
+  return names;
+}
+
+// The value of that name; nothing for any other text.
+template <class Enum>
+constexpr std::optional<Enum> value_of(std::string_view name) {
+  for (const auto& [entry, entry_name] : Names<Enum>::table) {
+    if (entry_name == name) return entry;
+  }
+  return std::nullopt;
+}
+
 struct DataOptions {
   DataKind kind = DataKind::digits;
   std::string path;
+  Split split = Split::automatic;
   int64_t size = 0;
   int64_t channels = 0;
   bool flip = false;
   OnError on_error = OnError::stop;
+  std::string cache = "outputs/cache";
   int64_t count = 50000;
   int64_t modes = 8;
   double std = 0.02;
@@ -75,6 +124,7 @@ struct DataOptions {
 struct GeneratorOptions {
   NetworkKind kind = NetworkKind::dcgan;
   int64_t latent = 128;
+  Prior prior = Prior::normal;
   int64_t channels = 64;
   int64_t depth = 3;
   NormKind norm = NormKind::batch;
@@ -87,12 +137,19 @@ struct DiscriminatorOptions {
   int64_t depth = 3;
   NormKind norm = NormKind::none;
   WeightKind weight = WeightKind::spectral;
+  bool gradient_normalization = false;
 };
 
 struct SpectralOptions {
   int64_t power_iterations = 1;
   int64_t warmup = 15;
   double eps = 1e-12;
+  double target = 1.0;
+  double scale = 1.0;
+};
+
+struct WeightNormOptions {
+  bool data_init = true;
 };
 
 struct PenaltyOptions {
@@ -140,6 +197,7 @@ struct CriticBoostOptions {
 struct TrainOptions {
   int64_t steps = 10000;
   int64_t batch = 64;
+  int64_t generator_batch = 0;
   int64_t critic_steps = 1;
   CriticBoostOptions boost;
 };
@@ -147,6 +205,7 @@ struct TrainOptions {
 struct SampleOptions {
   int64_t every = 1000;
   int64_t count = 64;
+  SampleWeights weights = SampleWeights::automatic;
 };
 
 struct CheckpointOptions {
@@ -156,6 +215,21 @@ struct CheckpointOptions {
 
 struct Cadence {
   int64_t every = 0;
+};
+
+struct LipschitzOptions {
+  int64_t every = 500;
+  bool bracket = false;
+};
+
+struct EvaluationOptions {
+  int64_t every = 0;
+  std::string metrics = "auto";
+  FeatureKind features = FeatureKind::automatic;
+  std::string network;
+  Reference reference = Reference::train;
+  int64_t real = 0;
+  int64_t generated = 10000;
 };
 
 // A whole run. The names of the members are the keys of the file.
@@ -170,6 +244,7 @@ struct Config {
   GeneratorOptions generator;
   DiscriminatorOptions discriminator;
   SpectralOptions spectral;
+  WeightNormOptions weight_norm;
   LossKind loss = LossKind::hinge;
   std::vector<PenaltyOptions> penalties;
   ConstraintOptions constraint;
@@ -180,12 +255,19 @@ struct Config {
   Cadence log{100};
   SampleOptions sample;
   CheckpointOptions checkpoint;
-  Cadence lipschitz{500};
+  LipschitzOptions lipschitz;
+  EvaluationOptions evaluation;
 };
 
 // True for the data kinds whose samples are points in the plane, (N, 2), instead of images.
 constexpr bool is_planar(DataKind kind) {
   return kind == DataKind::ring || kind == DataKind::grid || kind == DataKind::swiss_roll;
+}
+
+// True for the data kinds that read data.path.
+constexpr bool reads_files(DataKind kind) {
+  return kind == DataKind::folder || kind == DataKind::archive || kind == DataKind::cifar10 || kind == DataKind::idx ||
+         kind == DataKind::stl10 || kind == DataKind::automatic;
 }
 
 }  // namespace sgan

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "configs/error.h"
+#include "configs/metrics.h"
 #include "configs/suggest.h"
 
 namespace sgan {
@@ -57,16 +58,9 @@ struct Flag {
 };
 
 template <class Enum>
-std::vector<std::string> names() {
-  std::vector<std::string> result;
-  for (const auto& entry : Names<Enum>::table) result.emplace_back(entry.second);
-  return result;
-}
-
-template <class Enum>
 struct Choice {
   bool accepts(Enum) const { return true; }
-  std::string describe() const { return fmt::format("{}", fmt::join(names<Enum>(), ", ")); }
+  std::string describe() const { return fmt::format("{}", fmt::join(names_of<Enum>(), ", ")); }
 };
 
 constexpr int64_t kBillion = 1'000'000'000;
@@ -81,6 +75,8 @@ constexpr Text kName{"1 to 100 bytes, no '/', not beginning with '.'", [](const 
                        return !name.empty() && name.size() <= 100 && name.front() != '.' &&
                               name.find('/') == std::string::npos;
                      }};
+constexpr Text kMetrics{"auto, or names with commas between: fd, kd, is, pr, dc, swd, memorization",
+                        [](const std::string& text) { return text == "auto" || parse_metrics(text).has_value(); }};
 constexpr Text kDevice{"auto, cpu, cuda, cuda:N", [](const std::string& device) {
                          if (device == "auto" || device == "cpu" || device == "cuda") return true;
                          const std::string index = device.starts_with("cuda:") ? device.substr(5) : "";
@@ -117,12 +113,9 @@ bool parse(const std::string& text, bool& value) {
 template <class Enum>
 requires std::is_enum_v<Enum>
 bool parse(const std::string& text, Enum& value) {
-  for (const auto& [entry, name] : Names<Enum>::table) {
-    if (name != text) continue;
-    value = entry;
-    return true;
-  }
-  return false;
+  const auto found = value_of<Enum>(text);
+  if (found) value = *found;
+  return found.has_value();
 }
 
 std::string write(int64_t value) {
@@ -173,7 +166,7 @@ KeyOf<Owner> make_key(std::string name, Member member, const Rule& rule, std::st
     if (type != KeyType::choice && type != KeyType::flag) problem += fmt::format("{}, ", type_name(type));
     problem += rule.describe();
     std::string near;
-    if constexpr (type == KeyType::choice) near = suggest(text, names<Value>());
+    if constexpr (type == KeyType::choice) near = suggest(text, names_of<Value>());
     problem += near.empty() ? "." : fmt::format("; did you mean '{}'?", near);
     throw UserError(problem, UserError::Kind::usage);
   };
@@ -246,48 +239,85 @@ std::vector<Key> make_schema() {
       key(MEMBER(seed), Integers{},
           "All randomness derives from it: the same seed on the same device repeats the run exactly."),
       key(MEMBER(device), kDevice, "Where to compute; auto takes CUDA device 0 where there is one, else the CPU."),
-      key(MEMBER(precision), "Number format of the networks' arithmetic."),
+      key(MEMBER(precision),
+          "Number format of the networks' products: fp32, or tf32 (NVIDIA GPUs), or bf16. Losses, spectral norms and "
+          "statistics are fp32 in any case, and penalties are never bf16."),
       key(MEMBER(threads), Integers{0, 1024}, "CPU threads of one operation; 0 takes all cores."),
       key(MEMBER(output), kPath, "Folder below which the run's own folder is made."),
 
       key(MEMBER(data.kind),
-          "What to imitate: embedded digit images, points in the plane (ring, grid, swiss_roll) or a folder of "
-          "images."),
-      key(MEMBER(data.path), kAnyPath, "folder: the folder of images, relative to the working directory."),
-      key(MEMBER(data.size), Integers{0, 256}, "Height and width of the images in pixels; 0 takes the data's own."),
+          "What to imitate: embedded digit images, points in the plane (ring, grid, swiss_roll), image files in a "
+          "folder or in tar and zip archives, the binary files of CIFAR-10, MNIST (idx) and STL-10, or auto: which of "
+          "these data.path is."),
+      key(MEMBER(data.path), kAnyPath,
+          "Where the images are, relative to the working directory: the folder, the archive (or shards as "
+          "name-{000..009}.tar), the binary file or the folder of such files."),
+      key(MEMBER(data.split),
+          "Which part to take. auto: the training images; of stl10 those and the unlabeled ones; of a folder or "
+          "archive with sub-folders train and test the former, of any other all."),
+      key(MEMBER(data.size), Integers{0, 256},
+          "Height and width of the images in pixels: others are cut to the square around their centre and scaled; 0 "
+          "takes the data's own."),
       key(MEMBER(data.channels), Integers{0, 3}, "Colour channels, 1 (grey) or 3 (RGB); 0 takes the data's own."),
       key(MEMBER(data.flip), "Mirror each image left to right with probability 1/2."),
-      key(MEMBER(data.on_error), "folder: at an unreadable image, stop with a list of them or skip and count them."),
+      key(MEMBER(data.on_error),
+          "folder and archive: at an unreadable image, stop with a list of them or skip and count them."),
+      key(MEMBER(data.cache), kAnyPath,
+          "Folder for the decoded images, from which later runs map them into memory; \"\" keeps none."),
       key(MEMBER(data.count), Integers{1, 100'000'000}, "ring, grid, swiss_roll: points in the data set."),
       key(MEMBER(data.modes), Integers{1, 10'000}, "ring and grid: Gaussians that the points are drawn from."),
       key(MEMBER(data.std), kPositive,
           "ring, grid, swiss_roll: standard deviation of the noise around a mode or the curve."),
 
       key(MEMBER(generator.kind),
-          "Architecture: mlp (fully connected) or dcgan (transposed convolutions, images only)."),
-      key(MEMBER(generator.latent), kWidth, "Length of the normally distributed vector that one sample is made from."),
+          "Architecture: mlp (fully connected); for images dcgan, sn_cnn (Miyato et al. 2018, table 3), sn_cnn_public "
+          "(as public code has it) or sn_resnet (their tables 4 to 6)."),
+      key(MEMBER(generator.latent), kWidth, "Length of the random vector that one sample is made from."),
+      key(MEMBER(generator.prior), "Distribution of its entries: normal, N(0, 1), or uniform, U(-1, 1)."),
       key(MEMBER(generator.channels), kWidth,
-          "mlp: units of a hidden layer; dcgan: channels of the layer nearest to the image."),
-      key(MEMBER(generator.depth), Integers{1, 32}, "mlp: hidden layers; a dcgan's depth follows from the image size."),
+          "mlp: units of a hidden layer; dcgan: channels of the layer nearest to the image; sn_*: 64 gives the "
+          "published widths, which are multiples of it."),
+      key(MEMBER(generator.depth), Integers{1, 32},
+          "mlp: hidden layers; the others' depth follows from the image size."),
       key(MEMBER(generator.norm), "Normalization of the hidden layers' outputs."),
       key(MEMBER(generator.weight),
-          "Parametrization of the weights; spectral divides each by its largest singular value."),
+          "Parametrization of the weights; spectral divides each by the largest singular value of its reshaped matrix, "
+          "spectral_operator by the norm of the layer itself, spectral_bidirectional by the mean over two reshapes; "
+          "weight_norm splits it into direction and gain."),
 
       key(MEMBER(discriminator.kind),
-          "Architecture: mlp (fully connected) or dcgan (strided convolutions, images only)."),
+          "Architecture: mlp (fully connected); for images dcgan, sn_cnn (Miyato et al. 2018, table 3), sn_cnn_public "
+          "(as public code has it) or sn_resnet (their tables 4 to 6)."),
       key(MEMBER(discriminator.channels), kWidth,
-          "mlp: units of a hidden layer; dcgan: channels of the layer nearest to the image."),
+          "mlp: units of a hidden layer; dcgan: channels of the layer nearest to the image; sn_*: 64 gives the "
+          "published widths, which are multiples of it."),
       key(MEMBER(discriminator.depth), Integers{1, 32},
-          "mlp: hidden layers; a dcgan's depth follows from the image size."),
-      key(MEMBER(discriminator.norm), "Normalization of the hidden layers' outputs; batch excludes penalties."),
+          "mlp: hidden layers; the others' depth follows from the image size."),
+      key(MEMBER(discriminator.norm),
+          "Normalization of the hidden layers' outputs; batch and mean_only_batch exclude gradient penalties."),
       key(MEMBER(discriminator.weight),
-          "Parametrization of the weights; spectral divides each by its largest singular value."),
+          "Parametrization of the weights; spectral divides each by the largest singular value of its reshaped matrix, "
+          "spectral_operator by the norm of the layer itself, spectral_bidirectional by the mean over two reshapes; "
+          "weight_norm splits it into direction and gain."),
+      key(MEMBER(discriminator.gradient_normalization),
+          "Train f / (norm of its gradient + absolute f) in place of the discriminator's output f (GN-GAN, Wu et al. "
+          "2021)."),
 
       key(MEMBER(spectral.power_iterations), Integers{1, 1000},
           "Power iterations per discriminator update, by which the singular value is tracked."),
       key(MEMBER(spectral.warmup), Integers{0, 100'000}, "Power iterations when a layer is created."),
       key(MEMBER(spectral.eps), Numbers{0.0, false, 1e-3},
           "A singular value or a vector's length up to this counts as zero: such a weight stays as it is."),
+
+      key(MEMBER(spectral.target), kPositive,
+          "Value K that each normalized weight's singular value is brought to: W becomes K W / sigma."),
+      key(MEMBER(spectral.scale), kPositive,
+          "spectral_bidirectional: factor on the weight divided by the mean of its two singular values (Lin et al. "
+          "2021)."),
+
+      key(MEMBER(weight_norm.data_init),
+          "weight_norm: set gains and biases on the first batch so that every layer's outputs have mean 0 and variance "
+          "1 (Salimans & Kingma 2016, section 3)."),
 
       key(MEMBER(loss), "What the two networks minimize."),
       penalties_key(),
@@ -311,7 +341,8 @@ std::vector<Key> make_schema() {
       key(MEMBER(ema.warmup), "Average faster at first: step t uses the lesser of decay and (1 + t)/(10 + t)."),
 
       key(MEMBER(train.steps), Integers{1, kBillion}, "Length of the run in steps; a step is one generator update."),
-      key(MEMBER(train.batch), Integers{2, 65536}, "Samples per update."),
+      key(MEMBER(train.batch), Integers{2, 65536}, "Samples per update: real ones, and as many generated ones."),
+      key(MEMBER(train.generator_batch), Integers{0, 65536}, "Samples per generator update; 0 takes train.batch."),
       key(MEMBER(train.critic_steps), Integers{1, 10'000}, "Discriminator updates before each generator update."),
       key(MEMBER(train.boost.critic_steps), Integers{0, 10'000},
           "Discriminator updates in a boosted step, as in the first WGAN code (100, 25, 500); 0 boosts none."),
@@ -324,11 +355,34 @@ std::vector<Key> make_schema() {
       key(MEMBER(sample.every), kSteps,
           "Steps between two grids of samples; 0 means only before the first step and after the last."),
       key(MEMBER(sample.count), Integers{1, 1024}, "Images in a grid."),
+      key(MEMBER(sample.weights),
+          "Generator that draws the grids: averaged (ema), raw, or auto: ema where there is one."),
       key(MEMBER(checkpoint.every), kSteps, "Steps between two checkpoints; 0 means only at the end."),
       key(MEMBER(checkpoint.keep), Integers{1, 1'000'000}, "Latest checkpoints that stay on disk."),
       key(MEMBER(lipschitz.every), kSteps,
           "Steps between two measurements of the discriminator: its slopes and its layers' singular values; 0 means "
           "never."),
+      key(MEMBER(lipschitz.bracket),
+          "Bracket the discriminator's Lipschitz constant at every checkpoint, as the lipschitz command does: seconds "
+          "to minutes each."),
+
+      key(MEMBER(evaluation.every), kSteps, "Steps between two evaluations of the generator; 0 means never."),
+      key(MEMBER(evaluation.metrics), kMetrics,
+          "Scores: fd (Frechet distance), kd (kernel distance), is (Inception score), pr (precision and recall), dc "
+          "(density and coverage), swd (sliced Wasserstein distance), memorization; auto: all that data and features "
+          "allow. Toys have their own."),
+      key(MEMBER(evaluation.features),
+          "Network whose features are compared: a classifier that the program trains on the labelled data, inception "
+          "or a TorchScript module (script) from evaluation.network, none; auto: the classifier where there are "
+          "labels, "
+          "else none."),
+      key(MEMBER(evaluation.network), kAnyPath,
+          "File of the Inception weights (safetensors) or of the TorchScript module; \"\" takes the environment's "
+          "SPECTRAL_GAN_INCEPTION or SPECTRAL_GAN_FEATURES."),
+      key(MEMBER(evaluation.reference), "Which real images are compared with: the training or the test ones."),
+      key(MEMBER(evaluation.real), Integers{0, 10'000'000},
+          "Real images, a random part that is the same in every run; 0 takes all."),
+      key(MEMBER(evaluation.generated), Integers{2, 10'000'000}, "Generated images."),
   };
   std::ranges::move(rest, std::back_inserter(keys));
   return keys;
@@ -365,7 +419,8 @@ const std::vector<KeyOf<PenaltyOptions>>& penalty_schema() {
     return std::vector<KeyOf<PenaltyOptions>>{
         key(MEMBER(kind),
             "Which penalty; gp, gp_one_sided and zero_centred act between real and fake samples, dragan around real "
-            "ones, r1 on real and r2 on fake ones."),
+            "ones, r1 on real and r2 on fake ones; spectral and orthogonal act on the "
+            "weights."),
         key(MEMBER(weight), kNotNegative,
             "Factor of the term in the loss; for r1 and r2 it is gamma, which the loss halves; times `every` where it "
             "is due."),

@@ -11,7 +11,11 @@ std::string strategy_name(const Config& config) {
   };
   add(name_of(config.discriminator.weight));
   add(name_of(config.discriminator.norm));
-  for (const auto& penalty : config.penalties) add(name_of(penalty.kind));
+  if (config.discriminator.gradient_normalization) add("gn");
+  for (const auto& penalty : config.penalties) {
+    const bool on_weights = penalty.kind == PenaltyKind::spectral || penalty.kind == PenaltyKind::orthogonal;
+    add(std::string(name_of(penalty.kind)) + (on_weights ? "_penalty" : ""));
+  }
   add(name_of(config.constraint.kind));
   return name.empty() ? "none" : name;
 }

@@ -7,7 +7,8 @@
 namespace sgan {
 
 // How a config stabilises its discriminator, in the names of its keys: "none", "spectral", "gp", "clip",
-// "spectral+r1", "layer+gp" … in the order weight, norm, penalties, constraint.
+// "spectral+r1", "layer+gn", "orthogonal_penalty" … in the order weight, norm, "gn" for gradient normalization,
+// penalties, constraint.
 std::string strategy_name(const Config& config);
 
 }  // namespace sgan

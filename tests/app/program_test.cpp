@@ -127,10 +127,11 @@ TEST(Evaluate, ScoresModesWithTheirProtocol) {
   const auto outcome = run_program({"evaluate", folder / "run", "--count", "500", "--json"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const auto result = nlohmann::json::parse(outcome.out);
-  EXPECT_EQ(result["modes"], 8);
-  EXPECT_EQ(result["protocol"]["samples"], 500);
-  EXPECT_EQ(result["protocol"]["weights"], "ema");
-  EXPECT_EQ(read_json(folder / "run" / "evaluation" / "step-00000002-modes-ema-n500-seed0.json"), result);
+  EXPECT_EQ(result["scores"]["modes_covered"]["of"], 8);
+  EXPECT_GT(result["scores"]["w1"]["value"], result["scores"]["w1"]["of_real_samples"]);
+  EXPECT_EQ(result["protocol"]["generated"]["count"], 500);
+  EXPECT_EQ(result["protocol"]["generated"]["weights"], "ema");
+  EXPECT_EQ(read_json(folder / "run" / "evaluation" / "step-00000002-points-ema-n500-seed0.json"), result);
 }
 
 TEST(Report, ShowsRunsSideBySide) {

@@ -22,6 +22,7 @@ std::vector<std::string> timeless(const std::filesystem::path& run) {
   for (auto line : read_metrics(run / "metrics.jsonl")) {
     line.erase("wall_s");
     line.erase("ms_per_step");
+    line.erase("probe_ms");
     lines.push_back(line.dump());
   }
   return lines;
@@ -201,6 +202,29 @@ TEST(Resume, OneRunHasOneWriter) {
   const auto outcome = run_program({"resume", run});
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.err, HasSubstr("is writing this run"));
+}
+
+// A run killed before its first checkpoint starts over, data-dependent initialization included.
+TEST(Resume, WithoutACheckpointBeginsAsTrainingDid) {
+  const TemporaryFolder folder;
+  const auto train = [&](const std::string& name, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"train",
+                                       preset("digits/none.yaml"),
+                                       "discriminator.weight=weight_norm",
+                                       "threads=1",
+                                       "train.steps=4",
+                                       "lipschitz.every=0",
+                                       "--out",
+                                       folder / name};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    ASSERT_EQ(run_program(arguments).exit_code, 0);
+  };
+  train("whole", {});
+  train("killed", {"--stop-at", "2"});
+  std::filesystem::remove(folder / "killed" / "checkpoints" / "step-00000002.safetensors");
+  ASSERT_EQ(run_program({"resume", folder / "killed"}).exit_code, 0);
+  const auto last = std::filesystem::path("checkpoints") / "step-00000004.safetensors";
+  EXPECT_TRUE(bytes_of(folder / "killed" / last) == bytes_of(folder / "whole" / last));
 }
 
 }  // namespace

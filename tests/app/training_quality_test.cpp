@@ -20,8 +20,8 @@ TEST(Ring, SpectralNormalizationFindsEveryMode) {
     ASSERT_EQ(run_program({"train", preset("toy/ring.yaml"), "threads=1", "seed=" + seed, "--out", run}).exit_code, 0);
     const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     const auto result = nlohmann::json::parse(run_program({"evaluate", run, "--json"}).out);
-    const int covered = result["modes_covered"];
-    const double high_quality = result["high_quality"];
+    const int covered = result["scores"]["modes_covered"]["value"];
+    const double high_quality = result["scores"]["high_quality"]["value"];
     std::printf("seed %s: %d of 8 modes, %.1f %% of high quality, %.0f s\n", seed.c_str(), covered, 100 * high_quality,
                 seconds);
     good += covered == 8 && high_quality >= 0.9;

@@ -32,5 +32,35 @@ TEST(Advice, WarnsOfAWassersteinCriticWithTheWrongBoundOrNone) {
   EXPECT_THAT(advice(config), IsEmpty());
 }
 
+TEST(Advice, TakesGradientNormalizationForABound) {
+  Config config;
+  config.loss = LossKind::wgan;
+  config.discriminator.weight = WeightKind::none;
+  config.discriminator.gradient_normalization = true;
+  EXPECT_THAT(advice(config), IsEmpty());
+}
+
+TEST(Advice, WarnsOfWhatLooksLikeAConstraintAndIsNone) {
+  Config config;
+  config.loss = LossKind::wgan;
+  config.discriminator.weight = WeightKind::weight_norm;
+  EXPECT_THAT(advice(config), ElementsAre(HasSubstr("no Lipschitz constraint")));
+  config.loss = LossKind::hinge;
+  config.discriminator.weight = WeightKind::spectral;
+  config.penalties = {{.kind = PenaltyKind::spectral, .weight = 0.01}};
+  EXPECT_THAT(advice(config), ElementsAre(HasSubstr("the penalty is constant")));
+}
+
+TEST(Advice, WarnsOfWeightPenaltiesAsHeavyAsGradientPenalties) {
+  Config config;
+  config.discriminator.weight = WeightKind::none;
+  config.penalties = {{.kind = PenaltyKind::spectral}, {.kind = PenaltyKind::orthogonal}, {.kind = PenaltyKind::gp}};
+  EXPECT_THAT(advice(config), ElementsAre(HasSubstr("penalties has spectral with weight 10"),
+                                          HasSubstr("penalties has orthogonal with weight 10")));
+  config.penalties = {{.kind = PenaltyKind::spectral, .weight = 0.01},
+                      {.kind = PenaltyKind::orthogonal, .weight = 1e-4}};
+  EXPECT_THAT(advice(config), IsEmpty());
+}
+
 }  // namespace
 }  // namespace sgan

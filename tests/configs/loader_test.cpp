@@ -142,7 +142,7 @@ TEST_F(LoadConfig, ExtendsMergesSectionsAndReplacesLists) {
 TEST(ParseConfig, UnknownKeysNameTheirNeighbours) {
   EXPECT_EQ(error_in("name: a\ntrain:\n  bacth: 5\n"),
             "a.yaml:3:3: unknown key 'train.bacth'; did you mean 'train.batch'? train has the keys steps, batch, "
-            "critic_steps, boost. 'spectral-gan config' explains every key.");
+            "generator_batch, critic_steps, boost. 'spectral-gan config' explains every key.");
   EXPECT_THAT(error_in("lr: 1"), StartsWith("a.yaml:1:1: unknown key 'lr'; did you mean 'optimizer.generator.lr' or "
                                             "'optimizer.discriminator.lr'? A config has the keys name, seed, "));
   EXPECT_THAT(error_in("disciminator: {}"), HasSubstr("did you mean 'discriminator'?"));
@@ -308,16 +308,59 @@ TEST(CheckConfig, PointsInThePlaneNeedFullyConnectedNetworks) {
   EXPECT_EQ(error_in("", {"generator.kind=mlp", "discriminator.kind=mlp"}), "no error");
 }
 
-TEST(CheckConfig, BatchNormExcludesPenalties) {
+bool acts_on_weights(PenaltyKind kind) {
+  return kind == PenaltyKind::spectral || kind == PenaltyKind::orthogonal;
+}
+
+TEST(CheckConfig, BatchStatisticsExcludeGradientPenalties) {
   for (const auto& [kind, name] : Names<PenaltyKind>::table) {
-    const std::string penalty = "penalties=[{kind: " + std::string(name) + "}]";
-    EXPECT_THAT(error_in("", {"discriminator.norm=batch", penalty}),
-                AllOf(HasSubstr("discriminator.norm is batch, but penalties has " + std::string(name)),
-                      HasSubstr("each sample's own gradient"), HasSubstr("set discriminator.norm to layer or none")));
-    EXPECT_EQ(error_in("", {"discriminator.norm=layer", "generator.norm=batch", penalty}), "no error");
+    const std::string penalty = "penalties=[{kind: orthogonal}, {kind: " + std::string(name) + "}]";
+    for (const std::string norm : {"batch", "mean_only_batch"}) {
+      const auto error = error_in("", {"discriminator.norm=" + norm, penalty});
+      if (acts_on_weights(kind)) {
+        EXPECT_EQ(error, "no error");
+      } else {
+        EXPECT_THAT(
+            error,
+            AllOf(HasSubstr("discriminator.norm is " + norm + ", but penalties has " + std::string(name)),
+                  HasSubstr("each sample's own gradient"), HasSubstr("set discriminator.norm to layer or none")));
+      }
+    }
+    for (const std::string norm : {"layer", "layer_position", "instance", "rms", "scale_sample", "scale_position"}) {
+      EXPECT_EQ(error_in("", {"discriminator.norm=" + norm, "generator.norm=batch", penalty}), "no error");
+    }
   }
   EXPECT_EQ(error_in("", {"discriminator.norm=batch"}), "no error");
   EXPECT_EQ(error_in("", {"constraint.kind=clip", "penalties=[{kind: gp}]"}), "no error");
+}
+
+TEST(CheckConfig, GradientNormalizationExcludesBatchStatisticsAndGradientPenalties) {
+  const std::string on = "discriminator.gradient_normalization=true";
+  EXPECT_EQ(error_in("", {on}), "no error");
+  EXPECT_EQ(error_in("", {on, "discriminator.norm=layer", "generator.norm=batch"}), "no error");
+  for (const std::string norm : {"batch", "mean_only_batch"}) {
+    EXPECT_THAT(error_in("", {on, "discriminator.norm=" + norm}),
+                AllOf(HasSubstr("discriminator.norm is " + norm + ", but discriminator.gradient_normalization is true"),
+                      HasSubstr("each sample's own gradient")));
+  }
+  for (const auto& [kind, name] : Names<PenaltyKind>::table) {
+    const auto error = error_in("", {on, "penalties=[{kind: " + std::string(name) + "}]"});
+    if (acts_on_weights(kind)) {
+      EXPECT_EQ(error, "no error");
+    } else {
+      EXPECT_THAT(error, AllOf(HasSubstr("gradient_normalization is true, but penalties has " + std::string(name)),
+                               HasSubstr("third"), HasSubstr("take the penalty out")));
+    }
+  }
+}
+
+TEST(CheckConfig, InstanceNormNeedsImages) {
+  for (const std::string network : {"generator", "discriminator"}) {
+    EXPECT_EQ(error_in("", {network + ".norm=instance"}), "no error");
+    EXPECT_THAT(error_in("", {network + ".norm=instance", network + ".kind=mlp"}),
+                AllOf(HasSubstr(network + ".norm is instance"), HasSubstr(network + ".kind mlp has none"),
+                      HasSubstr("set " + network + ".norm to layer, rms or none")));
+  }
 }
 
 TEST(CheckConfig, DataAndScheduleAreComplete) {
@@ -339,8 +382,12 @@ Config compatible(Config config) {
   config.data.kind = DataKind::folder;
   config.data.size = 64;
   config.data.channels = 3;
-  config.discriminator.norm = NormKind::layer;
+  config.generator.norm = config.discriminator.norm = NormKind::layer;
+  config.discriminator.gradient_normalization = false;
+  if (config.discriminator.weight == WeightKind::weight_norm) config.constraint.kind = ConstraintKind::none;
+  if (config.ema.decay == 0) config.sample.weights = SampleWeights::raw;
   config.schedule.start = 0;
+  config.train.generator_batch = 0;
   if (config.data.path.empty()) config.data.path = "a";
   return config;
 }
@@ -361,6 +408,24 @@ std::vector<double> numbers(const Config& config) {
           config.penalties.at(0).weight};
 }
 
+TEST(CheckConfig, RefusesWhatContradictsItself) {
+  const auto error = [](const std::string& text) {
+    try {
+      parse_config(text, "a.yaml");
+    } catch (const UserError& refusal) {
+      return std::string(refusal.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_THAT(error("constraint: {kind: clip}\ndiscriminator: {weight: weight_norm}\n"),
+              HasSubstr("direction and gain clipping would cut"));
+  EXPECT_THAT(error("loss: relativistic\ntrain: {batch: 4, generator_batch: 8}\n"),
+              HasSubstr("pairs generated samples with real ones"));
+  EXPECT_THAT(error("sample: {weights: ema}\nema: {decay: 0}\n"), HasSubstr("no averaged weights are kept"));
+  EXPECT_THAT(error("data: {kind: archive}\n"), HasSubstr("data.kind is archive, but data.path is empty"));
+  EXPECT_EQ(error("loss: relativistic\ntrain: {batch: 4, generator_batch: 4}\n"), "no error");
+}
+
 TEST(DumpConfig, ReadsBackBitForBit) {
   std::mt19937 random(0);
   for (int i = 0; i < 500; ++i) {
@@ -376,8 +441,8 @@ TEST(DumpConfig, ReadsBackBitForBit) {
 
 TEST(DumpConfig, HasEveryKeyOnceInOrder) {
   const std::string text = dump_config(Config{});
-  EXPECT_EQ(std::ranges::count(text, '\n'), 16 + static_cast<int64_t>(schema().size()))
-      << "a line for each key and each of the sixteen sections";
+  EXPECT_EQ(std::ranges::count(text, '\n'), 18 + static_cast<int64_t>(schema().size()))
+      << "a line for each key and each of the eighteen sections";
   EXPECT_THAT(text, StartsWith("name: run\nseed: 0\ndevice: auto\n"));
   EXPECT_THAT(text, HasSubstr("data:\n  kind: digits\n  path: \"\"\n"));
   EXPECT_THAT(text, HasSubstr("penalties: []\nconstraint:\n  kind: none\n"));
@@ -403,12 +468,14 @@ TEST(DescribeKeys, NamesEveryKeyWithinAHundredColumns) {
 
 TEST(ParseResolvedConfig, ReadsNoOtherFile) {
   const Config config = parse_config("seed: 4", "text");
-  EXPECT_EQ(differing_keys(parse_resolved_config(dump_config(config), "checkpoint"), config), std::vector<std::string>{});
+  EXPECT_EQ(differing_keys(parse_resolved_config(dump_config(config), "checkpoint"), config),
+            std::vector<std::string>{});
   try {
     parse_resolved_config("extends: /etc/passwd", "checkpoint");
     ADD_FAILURE() << "extends was followed";
   } catch (const UserError& error) {
-    EXPECT_EQ(std::string(error.what()), "checkpoint: got extends, which no resolved config has; the file was altered.");
+    EXPECT_EQ(std::string(error.what()),
+              "checkpoint: got extends, which no resolved config has; the file was altered.");
   }
 }
 

@@ -2,8 +2,12 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <sstream>
 #include <string>
+#include <vector>
 
+#include "configs/advice.h"
 #include "configs/loader.h"
 
 namespace sgan {
@@ -46,6 +50,61 @@ TEST(Presets, DigitsStrategiesDifferInTheDiscriminatorAlone) {
     config.constraint = {};
     config.penalties.clear();
     EXPECT_EQ(dump_config(config), base) << strategy;
+  }
+}
+
+// The lines "#   A  key=value …" of sngan-cnn.yaml.
+std::map<char, std::vector<std::string>> published_settings() {
+  std::map<char, std::vector<std::string>> settings;
+  std::ifstream file(kConfigs / "cifar10/sngan-cnn.yaml");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("#   ") || line.size() < 6 || line[5] != ' ') continue;
+    std::istringstream words(line.substr(6));
+    auto& overrides = settings[line[4]];
+    for (std::string word; words >> word;) {
+      if (word.find('=') != std::string::npos) overrides.push_back(word);
+    }
+  }
+  return settings;
+}
+
+// Miyato et al. 2018, table 1.
+TEST(Presets, SettingsAToFAreThePapers) {
+  struct Setting {
+    double lr, beta1, beta2;
+    int64_t critic_steps;
+  };
+  const std::map<char, Setting> paper{{'A', {1e-4, 0.5, 0.9, 5}},   {'B', {1e-4, 0.5, 0.999, 1}},
+                                      {'C', {2e-4, 0.5, 0.999, 1}}, {'D', {1e-3, 0.5, 0.9, 5}},
+                                      {'E', {1e-3, 0.5, 0.999, 5}}, {'F', {1e-3, 0.9, 0.999, 5}}};
+  const auto settings = published_settings();
+  ASSERT_EQ(settings.size(), paper.size());
+  for (const auto& [name, setting] : paper) {
+    SCOPED_TRACE(name);
+    const Config config = load_config(kConfigs / "cifar10/sngan-cnn.yaml", settings.at(name));
+    for (const OptimizerOptions& optimizer : {config.optimizer.generator, config.optimizer.discriminator}) {
+      EXPECT_EQ(optimizer.kind, OptimizerKind::adam);
+      EXPECT_EQ(optimizer.lr, setting.lr);
+      EXPECT_EQ(optimizer.beta1, setting.beta1);
+      EXPECT_EQ(optimizer.beta2, setting.beta2);
+    }
+    EXPECT_EQ(config.train.critic_steps, setting.critic_steps);
+  }
+}
+
+TEST(Presets, CifarPresetsNameTheirSourceAndNumbers) {
+  for (const char* name : {"dcgan", "wgan-clip", "wgan-gp", "sngan-cnn", "sngan-cnn-hinge", "sngan-resnet", "lsgan",
+                           "dragan", "r3gan-losses"}) {
+    SCOPED_TRACE(name);
+    const fs::path path = kConfigs / "cifar10" / (std::string(name) + ".yaml");
+    std::stringstream text;
+    text << std::ifstream(path).rdbuf();
+    EXPECT_NE(text.str().find("et al. 20"), std::string::npos);
+    EXPECT_NE(text.str().find("# For orientation"), std::string::npos);
+    const Config config = load_config(path);
+    EXPECT_EQ(config.name, std::string("cifar10-") + name);
+    EXPECT_EQ(config.data.size, 32);
+    EXPECT_TRUE(advice(config).empty());
   }
 }
 

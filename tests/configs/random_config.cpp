@@ -28,10 +28,11 @@ std::vector<std::string> split(const std::string& text, const std::string& separ
 template <class Owner>
 std::string candidate(const KeyOf<Owner>& key, std::mt19937& random) {
   static const std::vector<std::string> kTexts{
-      "cpu",  "cuda",  "cuda:1", "cuda:12", "true", "No",    "null",   "~",       "0",   "1e5",        "a b",
-      "a: b", "a #b",  "- a",    "[a]",     "{a}",  "&a",    "*a",     "!a",      "%a",  "@a",         "`a",
-      "'a'",  "\"a\"", "a\\nb",  "a\\",     " a ",  "größe", "日本/é", "a\u00ff b", "x,y", "2026-01-01", "a/b/../c.d",
-      "<<",   "=",     "?",      ": ",      "|",    ">",     ".inf",   "0x10",    "---", "...",        "y"};
+      "cpu",  "cuda",       "cuda:1",     "cuda:12", "true",  "No",     "null", "~",     "0",      "1e5",
+      "a b",  "a: b",       "a #b",       "- a",     "[a]",   "{a}",    "&a",   "*a",    "!a",     "%a",
+      "@a",   "`a",         "'a'",        "\"a\"",   "a\\nb", "a\\",    " a ",  "größe", "日本/é", "a\u00ff b",
+      "x,y",  "2026-01-01", "a/b/../c.d", "<<",      "=",     "?",      ": ",   "|",     ">",      ".inf",
+      "0x10", "---",        "...",        "y",       "fd",    "swd, kd"};
   switch (key.type) {
     case KeyType::integer:
       return fmt::format(

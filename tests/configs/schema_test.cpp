@@ -51,6 +51,7 @@ TEST(Schema, DescribesEveryMember) {
       {"generator", count_members<GeneratorOptions>()},
       {"discriminator", count_members<DiscriminatorOptions>()},
       {"spectral", count_members<SpectralOptions>()},
+      {"weight_norm", count_members<WeightNormOptions>()},
       {"constraint", count_members<ConstraintOptions>()},
       {"optimizer", count_members<OptimizersOptions>()},
       {"optimizer.generator", count_members<OptimizerOptions>()},
@@ -62,7 +63,8 @@ TEST(Schema, DescribesEveryMember) {
       {"log", count_members<Cadence>()},
       {"sample", count_members<SampleOptions>()},
       {"checkpoint", count_members<CheckpointOptions>()},
-      {"lipschitz", count_members<Cadence>()},
+      {"lipschitz", count_members<LipschitzOptions>()},
+      {"evaluation", count_members<EvaluationOptions>()},
   };
   ASSERT_EQ(members.at("train.boost"), 3u);  // the counting itself
   std::map<std::string, size_t> described;

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "training/checkpoint.h"
+
+namespace sgan {
+
+// A checkpoint with the config it was trained by, from a run folder or from a file alone.
+struct LoadedCheckpoint {
+  Checkpoint checkpoint;
+  Config config;
+  std::filesystem::path run;  // empty where a bare checkpoint file was given
+
+  int64_t step() const { return checkpoint.record.step; }
+};
+
+// run: a run folder or a checkpoint file. step: which checkpoint of the folder, the last if absent. Sets the number of
+// threads that the config asks for. Errors: UserError.
+LoadedCheckpoint load_checkpoint(const std::filesystem::path& run, std::optional<int64_t> step);
+
+}  // namespace sgan
