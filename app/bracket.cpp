@@ -77,21 +77,50 @@ std::vector<std::pair<std::string, torch::Tensor>> points_of(const BracketSubjec
           {"interpolated", between.to(torch::kDouble)}};
 }
 
-void measure_slopes(const CriticFunction& critic, const BracketSubject& subject, const BracketRequest& request,
-                    Bracket& bracket) {
+// The discriminator as the function that is measured, in one number format.
+class MeasuredCritic {
+ public:
+  MeasuredCritic(const BracketSubject& subject, torch::ScalarType dtype)
+      : network_(on_cpu(make_discriminator(subject.config, subject.dataset.sample_shape()), subject.discriminator)),
+        normalized_(subject.config.discriminator.gradient_normalization) {
+    const auto weights = network_->frozen_weights();
+    for (const auto& [name, layer] : network_->layers()) weights_.set(*layer, weights.of(*layer).to(dtype));
+    network_->to(dtype);
+  }
+
+  CriticFunction function() const {
+    const Critic plain = [this](const torch::Tensor& x) { return network_->forward(x, weights_, Mode::eval); };
+    return normalized_ ? gradient_normalized(plain) : plain;
+  }
+
+ private:
+  Network network_;
+  EffectiveWeights weights_;
+  bool normalized_;
+};
+
+void measure_slopes(const BracketSubject& subject, const BracketRequest& request, Bracket& bracket) {
   const auto start = Clock::now();
+  const MeasuredCritic exact(subject, torch::kDouble);
   std::vector<torch::Tensor> starts;
   for (const auto& [name, points] : points_of(subject, request)) {
-    const auto slopes = slopes_at(critic, points);
+    const auto slopes = slopes_at(exact.function(), points);
     // The search starts where the slope is steepest already.
     const auto each = std::min((request.starts + 2) / 3, slopes.size(0));
     starts.push_back(points.index_select(0, std::get<1>(slopes.topk(each))));
     bracket.slopes.push_back({name, std::get<0>(slopes.sort())});
   }
   const auto steepest = torch::cat(starts);
-  bracket.search = climb_slope(critic, steepest.slice(0, 0, request.starts), request.climb,
+  const auto from = steepest.slice(0, 0, request.starts);
+  // The search itself may be rough, and is several times faster in float32; what it found is measured in float64.
+  const MeasuredCritic quick(subject, torch::kFloat);
+  bracket.search = climb_slope(quick.function(), from.to(torch::kFloat), request.climb,
                                stream_seed(static_cast<uint64_t>(request.seed), Stream::probe, 4));
-  const auto secants = secants_at(critic, torch::cat({steepest, bracket.search.points}));
+  bracket.search.points = bracket.search.points.to(torch::kDouble);
+  bracket.search.start = slopes_at(exact.function(), from);
+  bracket.search.end = slopes_at(exact.function(), bracket.search.points);
+  bracket.search.largest = bracket.search.end.max().item<double>();
+  const auto secants = secants_at(exact.function(), torch::cat({steepest, bracket.search.points}));
   bracket.steepest_secant = secants.max().item<double>();
   bracket.slope_seconds = std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -161,13 +190,7 @@ Bracket measure_bracket(const BracketSubject& subject, const BracketRequest& req
       *network, weights, {.exact_side = request.exact_side, .cholesky_side = request.factored_side}, request.progress);
   if (config.discriminator.gradient_normalization) bound_by_gradient_normalization(bracket.bound);
 
-  // The same numbers in float64, so that rounding neither adds to slopes nor hides them.
-  EffectiveWeights wide;
-  for (const auto& [name, layer] : network->layers()) wide.set(*layer, weights.of(*layer).to(torch::kDouble));
-  network->to(torch::kDouble);
-  const Critic plain = [&](const torch::Tensor& x) { return network->forward(x, wide, Mode::eval); };
-  const CriticFunction critic = config.discriminator.gradient_normalization ? gradient_normalized(plain) : plain;
-  measure_slopes(critic, subject, request, bracket);
+  measure_slopes(subject, request, bracket);
   return bracket;
 }
 

@@ -15,7 +15,7 @@
 namespace sgan {
 
 struct BracketRequest {
-  int64_t points = 1024;   // real, generated and interpolated ones, as many of each
+  int64_t points = 512;    // real, generated and interpolated ones, as many of each
   int64_t starts = 16;     // from which steeper points are searched
   int64_t climb = 50;      // steps of that search
   int64_t seed = 0;        // of the points and the search

@@ -263,7 +263,8 @@ std::vector<Key> make_schema() {
       key(MEMBER(data.on_error),
           "folder and archive: at an unreadable image, stop with a list of them or skip and count them."),
       key(MEMBER(data.cache), kAnyPath,
-          "Folder for the decoded images, from which later runs map them into memory; \"\" keeps none."),
+          "Folder for decoded images, which later runs map into memory, and for scores' features and classifiers; \"\" "
+          "keeps none."),
       key(MEMBER(data.count), Integers{1, 100'000'000}, "ring, grid, swiss_roll: points in the data set."),
       key(MEMBER(data.modes), Integers{1, 10'000}, "ring and grid: Gaussians that the points are drawn from."),
       key(MEMBER(data.std), kPositive,
@@ -374,8 +375,7 @@ std::vector<Key> make_schema() {
       key(MEMBER(evaluation.features),
           "Network whose features are compared: a classifier that the program trains on the labelled data, inception "
           "or a TorchScript module (script) from evaluation.network, none; auto: the classifier where there are "
-          "labels, "
-          "else none."),
+          "labels, else none."),
       key(MEMBER(evaluation.network), kAnyPath,
           "File of the Inception weights (safetensors) or of the TorchScript module; \"\" takes the environment's "
           "SPECTRAL_GAN_INCEPTION or SPECTRAL_GAN_FEATURES."),

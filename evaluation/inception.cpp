@@ -292,7 +292,8 @@ class Inception final : public FeatureNetwork {
     check_state(state, shapes, source);
     hash_ = hash_of(state, shapes);
     for (const Layer& layer : layers) fold(layer, state, options.device);
-    classes_ = state.at("fc.weight").detach().to(options.device, torch::kFloat32);
+    classes_ =
+        state.at("fc.weight").detach().to(options.device, torch::kFloat32, /*non_blocking=*/false, /*copy=*/true);
   }
 
   Features operator()(const torch::Tensor& images) override {

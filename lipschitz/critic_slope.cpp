@@ -46,6 +46,12 @@ torch::Tensor secants_of_batch(const CriticFunction& critic, const torch::Tensor
 
 }  // namespace
 
+torch::Tensor gradients_at(const CriticFunction& critic, const torch::Tensor& points) {
+  std::vector<torch::Tensor> parts;
+  for (const auto& part : points.split(kBatch)) parts.push_back(gradients_of(critic, part));
+  return torch::cat(parts);
+}
+
 torch::Tensor slopes_at(const CriticFunction& critic, const torch::Tensor& points) {
   std::vector<torch::Tensor> parts;
   for (const auto& part : points.split(kBatch)) parts.push_back(slopes_of_batch(critic, part));

@@ -8,6 +8,9 @@ namespace sgan {
 
 using CriticFunction = std::function<torch::Tensor(const torch::Tensor&)>;  // (N, …) → (N), each from its own sample
 
+// ∇ₓD(x) at every point, shaped as they are, in batches of bounded size.
+torch::Tensor gradients_at(const CriticFunction& critic, const torch::Tensor& points);
+
 // ‖∇ₓD(x)‖₂ at every point, (N) in the points' dtype, in batches of bounded size. points: (N, …).
 torch::Tensor slopes_at(const CriticFunction& critic, const torch::Tensor& points);
 

@@ -70,15 +70,19 @@ SlopeSearch climb_slope(const CriticFunction& critic, const torch::Tensor& point
   for (int64_t step = 0; step < steps; ++step) {
     const auto before = slope.length;
     const auto noise = torch::randn(best.sizes(), random, best.options());
+    // The moves are those from where the step began; each that is better becomes the best so far.
     for (const auto& direction : {slope.gradient, -slope.gradient, noise, slope.ascent}) {
       if (!direction.defined()) continue;
       const auto candidate = best + spread(stride, best) * unit(direction);
-      const auto found = slopes_at(critic, candidate);
+      const auto gradient = gradients_at(critic, candidate);
+      const auto found = lengths(gradient);
       const auto better = found > slope.length;
       best = torch::where(spread(better, best), candidate, best);
+      slope.gradient = torch::where(spread(better, best), gradient, slope.gradient);
       slope.length = torch::where(better, found, slope.length);
     }
-    slope = slope_of(critic, best);
+    // A piecewise linear critic's slope has no gradient anywhere, so the second derivatives are not asked for again.
+    if (slope.ascent.defined()) slope = slope_of(critic, best);
     stride = torch::where(slope.length > before, stride * 1.5, stride * 0.5);
   }
   search.points = best;

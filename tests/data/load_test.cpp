@@ -114,7 +114,7 @@ TEST(LoadDataset, RefusesOptionsWithoutEffect) {
   expect_usage_error({.kind = DataKind::folder, .path = "/images", .count = 9}, HasSubstr("data.count"));
   expect_usage_error({.kind = DataKind::folder, .path = "/images", .std = 0.1}, HasSubstr("data.std"));
   expect_usage_error({.kind = DataKind::ring, .path = {}, .split = Split::test}, HasSubstr("data.split"));
-  expect_usage_error({.kind = DataKind::digits, .path = {}, .cache = ""}, HasSubstr("data.cache"));
+  expect_usage_error({.kind = DataKind::ring, .path = {}, .cache = ""}, HasSubstr("data.cache"));
   expect_usage_error({.kind = DataKind::idx, .path = "x", .on_error = OnError::skip}, HasSubstr("data.on_error"));
   expect_usage_error({.kind = DataKind::folder, .path = ""}, HasSubstr("data.path is empty"));
   expect_usage_error({.kind = DataKind::digits, .path = {}, .on_error = OnError::skip}, HasSubstr("data.on_error"));
