@@ -32,7 +32,7 @@ constexpr int64_t kFeatures = 512;
 constexpr int64_t kWidth = 32;        // channels of the first stage, doubled by the others
 constexpr int64_t kPlaces = 4;        // along a side, in the last stage
 constexpr int64_t kSmallestSide = 8;  // pixels: three halvings leave one
-constexpr int64_t kLargestSide = 4096;
+constexpr int64_t kLargestSide = 64;  // pixels: what the first convolution has to do grows with their square
 constexpr int64_t kMostClasses = 100'000;
 constexpr int64_t kFewestImages = 100;
 constexpr int64_t kHeldOut = 10;  // one image in ten
@@ -100,6 +100,23 @@ torch::Tensor scaled(const torch::Tensor& images) {
   return images.to(torch::kFloat32).div(127.5).sub_(1);
 }
 
+// The shape that a network for these images has.
+std::vector<int64_t> shape_for(const torch::Tensor& images) {
+  return {images.size(1), std::min(images.size(2), kLargestSide), std::min(images.size(3), kLargestSide)};
+}
+
+// uint8 images (N, 1 or 3, H, W) as float of 0 … 255 in the shape (C, H, W) that the network knows.
+torch::Tensor fit(const torch::Tensor& images, const std::vector<int64_t>& shape) {
+  auto fitted = images.to(torch::kFloat32);
+  if (images.size(1) != shape[0] && shape[0] == 3) fitted = fitted.expand({-1, 3, -1, -1});
+  if (images.size(1) != shape[0] && shape[0] == 1) {
+    const auto luma = torch::tensor({0.299F, 0.587F, 0.114F}).view({1, 3, 1, 1});  // ITU-R BT.601, as OpenCV has it
+    fitted = (fitted * luma).sum(1, /*keepdim=*/true);
+  }
+  if (images.size(2) == shape[1] && images.size(3) == shape[2]) return fitted;
+  return at::_upsample_bilinear2d_aa(fitted, {shape[1], shape[2]}, /*align_corners=*/false);
+}
+
 torch::Tensor random_shift(const torch::Tensor& images, int64_t most, at::Generator generator) {
   const auto padded = at::replication_pad2d(images, {most, most, most, most});
   const auto places = padded.unfold(2, images.size(2), 1).unfold(3, images.size(3), 1).permute({0, 2, 3, 1, 4, 5});
@@ -144,6 +161,7 @@ class Training {
            const ClassifierOptions& options)
       : images_(images),
         labels_(labels),
+        shape_(shape_for(images)),
         module_(std::move(module)),
         options_(options),
         optimizer_(module_->parameters(), torch::optim::AdamOptions(options.lr)) {}
@@ -176,7 +194,7 @@ class Training {
   }
 
   double update(const torch::Tensor& indices, int64_t step) {
-    auto batch = scaled(images_.index_select(0, indices));
+    auto batch = scaled(fit(images_.index_select(0, indices), shape_));
     auto generator = generator_for(options_.seed, fmt::format("augment.{}", step));
     if (options_.shift > 0) batch = random_shift(batch, options_.shift, generator);
     if (options_.flip) batch = random_flip(batch, generator);
@@ -189,23 +207,12 @@ class Training {
 
   torch::Tensor images_;
   torch::Tensor labels_;
+  std::vector<int64_t> shape_;
   ClassifierModule module_;
   ClassifierOptions options_;
   torch::optim::Adam optimizer_;
   std::vector<torch::Tensor> batches_;  // of this epoch
 };
-
-// uint8 images (N, 1 or 3, H, W) as float of 0 … 255 in the shape (C, H, W) that the network knows.
-torch::Tensor fit(const torch::Tensor& images, const std::vector<int64_t>& shape) {
-  auto fitted = images.to(torch::kFloat32);
-  if (images.size(1) != shape[0] && shape[0] == 3) fitted = fitted.expand({-1, 3, -1, -1});
-  if (images.size(1) != shape[0] && shape[0] == 1) {
-    const auto luma = torch::tensor({0.299F, 0.587F, 0.114F}).view({1, 3, 1, 1});  // ITU-R BT.601, as OpenCV has it
-    fitted = (fitted * luma).sum(1, /*keepdim=*/true);
-  }
-  if (images.size(2) == shape[1] && images.size(3) == shape[2]) return fitted;
-  return at::_upsample_bilinear2d_aa(fitted, {shape[1], shape[2]}, /*align_corners=*/false);
-}
 
 UserError unusable(const fs::path& path, const std::string& why) {
   return UserError(fmt::format("{} is no classifier of this program: {}. Delete it; it is trained anew when needed.",
@@ -328,11 +335,11 @@ TrainedClassifier train_classifier(const torch::Tensor& images, const torch::Ten
   Sha256 digest;
   add_to(digest, "images", images);
   add_to(digest, "labels", labels);
-  TrainedClassifier trained{.module = ClassifierModule(images.sizes().slice(1).vec(), classes),
+  TrainedClassifier trained{.module = ClassifierModule(shape_for(images), classes),
                             .record = {.data = options.data,
                                        .content_hash = digest.hex(),
                                        .training = in_words(options),
-                                       .sample_shape = images.sizes().slice(1).vec(),
+                                       .sample_shape = shape_for(images),
                                        .classes = classes,
                                        .held_out = held_out}};
   initialize(*trained.module, options.seed);

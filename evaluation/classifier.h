@@ -55,9 +55,9 @@ TORCH_MODULE(ClassifierModule);
 // What is known of a trained classifier beside its weights.
 struct ClassifierRecord {
   std::string data;                   // the data set's name
-  std::string content_hash;           // SHA-256 of the images and labels it learned from and was tested on
+  std::string content_hash;           // SHA-256 of images and labels, unless the caller knows the data by another
   std::string training;               // the options, in words
-  std::vector<int64_t> sample_shape;  // {C, H, W}
+  std::vector<int64_t> sample_shape;  // {C, H, W} of what the module takes
   int64_t classes = 0;
   int64_t held_out = 0;  // images it never saw …
   double accuracy = 0;   // … and the share of them that it names rightly
@@ -72,9 +72,9 @@ struct TrainedClassifier {
 using ClassifierProgress = std::function<void(int64_t step, int64_t steps, double loss)>;
 
 // Trains by cross entropy in float32 on the CPU and tests on the last tenth of a seeded permutation, which takes no
-// part in the training. images: (N, C, H, W) uint8, grey or RGB; labels: (N) int64 in 0 … classes − 1. Repeats exactly
-// for a seed and thread count. Errors: UserError for fewer than 100 images, one class or sides below 8 pixels;
-// c10::Error for what does not fit together.
+// part in the training. images: (N, C, H, W) uint8, grey or RGB, sides above 64 pixels scaled down to 64; labels: (N)
+// int64 in 0 … classes − 1. Repeats exactly for a seed and thread count. Errors: UserError for fewer than 100 images, one class or
+// sides below 8 pixels; c10::Error for what does not fit together.
 TrainedClassifier train_classifier(const torch::Tensor& images, const torch::Tensor& labels, int64_t classes,
                                    const ClassifierOptions& options, const ClassifierProgress& progress = {});
 

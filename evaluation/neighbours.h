@@ -46,8 +46,8 @@ Manifold make_manifold(const torch::Tensor& points, const ManifoldOptions& optio
 struct ManifoldScores {
   double precision = 0.0;  // share of the generated in a ball of a real one, border included
   double recall = 0.0;     // share of the real in a ball of a generated one, border included
-  double density = 0.0;   // balls of real ones that a generated one is in, border excluded, per k: 0 to N/k, 1 if equal
-  double coverage = 0.0;  // share of the real whose ball has a generated one in it, border excluded
+  double density = 0.0;    // balls of real ones that a generated one is in, border excluded, mean / k: 0 to N/k
+  double coverage = 0.0;   // share of the real whose ball has a generated one in it, border excluded
 };
 
 // Precision and recall of Kynkäänniemi et al. 2019, density and coverage of Naeem et al. 2020. All depend on the sizes

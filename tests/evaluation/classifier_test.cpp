@@ -117,6 +117,14 @@ TEST(Classifier, RepeatsForASeedWhateverElseIsDrawn) {
   EXPECT_NE(ClassifierNetwork(quick(0, /*flip=*/true)).hash(), first);
 }
 
+TEST(Classifier, ScalesLargeImagesDown) {
+  const auto images = train_digits(8).samples.slice(0, 0, 100).repeat_interleave(10, 2).repeat_interleave(5, 3);
+  const auto labels = labels_of(train_digits(8)).slice(0, 0, 100);
+  ClassifierNetwork network(train_classifier(images, labels, 10, {.epochs = 1}));
+  EXPECT_EQ(network.record().sample_shape, (std::vector<int64_t>{1, 64, 40}));
+  EXPECT_EQ(network(images).values.sizes(), (std::vector<int64_t>{100, 512}));
+}
+
 // What it is tested on must not have taught it anything: images of noise with random labels can only be learned by
 // heart.
 TEST(Classifier, IsTestedOnWhatItNeverSaw) {

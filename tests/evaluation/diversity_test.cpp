@@ -56,7 +56,7 @@ TEST(PairwiseDiversity, OfBytesIsExact) {
 
 // E‖x − y‖ of two Gaussians of dimension d is 2 Γ((d + 1)/2) / Γ(d/2), about √(2d).
 TEST(PairwiseDiversity, OfGaussiansIsTheirMeanDistance) {
-  const auto found = pairwise_diversity(3 * normal({400, 10}, 1), normal({500, 10}, 2), 1000);
+  const auto found = pairwise_diversity(3 * normal({2000, 10}, 1), normal({1500, 10}, 2), 2000);
   const double expected = 2 * std::tgamma(5.5) / std::tgamma(5.0);
   EXPECT_NEAR(found.real.pairwise, expected, 0.05 * expected);
   EXPECT_NEAR(found.pairwise_ratio, 3, 0.1);

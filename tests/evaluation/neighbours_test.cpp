@@ -4,9 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/utils.h>
 
-#include <algorithm>
 #include <cmath>
-#include <functional>
 #include <string>
 #include <vector>
 
