@@ -31,10 +31,20 @@ void request(int) {
   [[maybe_unused]] const auto written = write(STDERR_FILENO, kText, sizeof kText - 1);
 }
 
+// A page of a mapped file is gone: somebody cut the cache of decoded images short while it was in use.
+void end_on_lost_page(int) {
+  constexpr char kText[] =
+      "\nerror: a mapped file was cut short while it was in use: most likely the cache of decoded images (data.cache). "
+      "Delete it and go on from the last checkpoint with `spectral-gan resume`; do not edit a cache in use.\n";
+  [[maybe_unused]] const auto written = write(STDERR_FILENO, kText, sizeof kText - 1);
+  _exit(1);
+}
+
 }  // namespace
 
 void end_on_interrupt() {
   handle(end);
+  std::signal(SIGBUS, end_on_lost_page);
   // A reader of the progress that goes away (`train … 2>&1 | head`) must not end the run.
   std::signal(SIGPIPE, SIG_IGN);
 }

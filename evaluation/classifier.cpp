@@ -69,16 +69,17 @@ std::map<std::string, torch::Tensor> state_of(const torch::nn::Module& module) {
   return state;
 }
 
-torch::nn::Conv2d make_conv(int64_t in, int64_t out) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).padding(1).bias(false));
-}
-
-torch::nn::Linear make_hidden(int64_t in) {
-  return torch::nn::Linear(torch::nn::LinearOptions(in, kFeatures).bias(false));
+torch::nn::Conv2dOptions conv_options(int64_t in, int64_t out) {
+  return torch::nn::Conv2dOptions(in, out, 3).padding(1).bias(false);
 }
 
 int64_t places_along(int64_t side) {
   return std::min(side / 8, kPlaces);
+}
+
+torch::nn::LinearOptions hidden_options(const std::vector<int64_t>& sample_shape) {
+  const auto places = places_along(sample_shape.at(1)) * places_along(sample_shape.at(2));
+  return torch::nn::LinearOptions(4 * kWidth * places, kFeatures).bias(false);
 }
 
 // N(0, 2 / fan_in) (He et al. 2015), from a generator of each tensor's own; biases 0. Batch norms begin as made.
@@ -87,8 +88,8 @@ void initialize(ClassifierModuleImpl& module, uint64_t seed) {
   for (auto& item : module.named_parameters()) {
     auto& parameter = item.value();
     if (parameter.dim() > 1) {
-      const auto fan_in = static_cast<double>(parameter.numel() / parameter.size(0));
-      parameter.normal_(0, std::sqrt(2 / fan_in), generator_for(seed, item.key()));
+      const int64_t fan_in = parameter.numel() / parameter.size(0);
+      parameter.normal_(0, std::sqrt(2.0 / static_cast<double>(fan_in)), generator_for(seed, item.key()));
     } else if (item.key().ends_with("bias")) {
       parameter.zero_();
     }
@@ -140,16 +141,15 @@ void check_training_set(const torch::Tensor& images, const torch::Tensor& labels
   TORCH_CHECK(labels.min().item<int64_t>() >= 0 && labels.max().item<int64_t>() < classes, "labels must be 0 to ",
               classes - 1, ", got ", labels.min().item<int64_t>(), " to ", labels.max().item<int64_t>());
   if (images.size(0) < kFewestImages) {
-    throw UserError(
-        fmt::format("A classifier cannot be trained on {} images: it needs {} or more. Choose a metric that "
-                    "needs none.",
-                    images.size(0), kFewestImages));
+    throw UserError(fmt::format(
+        "A classifier cannot be trained on {} images: it needs {} or more. Set evaluation.features to none.",
+        images.size(0), kFewestImages));
   }
-  if (classes < 2) throw UserError("A classifier cannot be trained on one class. Choose a metric that needs none.");
+  if (classes < 2) throw UserError("A classifier cannot be trained on one class. Set evaluation.features to none.");
   if (std::min(images.size(2), images.size(3)) < kSmallestSide) {
     throw UserError(
         fmt::format("A classifier cannot be trained on images of {}×{} pixels: it needs {} or more along "
-                    "each side. Set data.size to {} or more.",
+                    "each side. Set data.size to {} or more, or evaluation.features to none.",
                     images.size(3), images.size(2), kSmallestSide, kSmallestSide));
   }
 }
@@ -157,14 +157,13 @@ void check_training_set(const torch::Tensor& images, const torch::Tensor& labels
 // The steps of one training.
 class Training {
  public:
-  Training(const torch::Tensor& images, const torch::Tensor& labels, ClassifierModule module,
-           const ClassifierOptions& options)
-      : images_(images),
-        labels_(labels),
-        shape_(shape_for(images)),
+  Training(torch::Tensor images, torch::Tensor labels, ClassifierModule module, ClassifierOptions options)
+      : images_(std::move(images)),
+        labels_(std::move(labels)),
+        shape_(shape_for(images_)),
         module_(std::move(module)),
-        options_(options),
-        optimizer_(module_->parameters(), torch::optim::AdamOptions(options.lr)) {}
+        options_(std::move(options)),
+        optimizer_(module_->parameters(), torch::optim::AdamOptions(options_.lr)) {}
 
   // chosen: the images to learn from, (M) int64.
   void run(const torch::Tensor& chosen, const ClassifierProgress& progress) {
@@ -299,14 +298,13 @@ ClassifierNetwork read_classifier(const fs::path& path, const TensorFile& file) 
 }  // namespace
 
 ClassifierModuleImpl::ClassifierModuleImpl(const std::vector<int64_t>& sample_shape, int64_t classes)
-    : conv0_(register_module("conv0", make_conv(sample_shape.at(0), kWidth))),
-      conv1_(register_module("conv1", make_conv(kWidth, 2 * kWidth))),
-      conv2_(register_module("conv2", make_conv(2 * kWidth, 4 * kWidth))),
+    : conv0_(register_module("conv0", torch::nn::Conv2d(conv_options(sample_shape.at(0), kWidth)))),
+      conv1_(register_module("conv1", torch::nn::Conv2d(conv_options(kWidth, 2 * kWidth)))),
+      conv2_(register_module("conv2", torch::nn::Conv2d(conv_options(2 * kWidth, 4 * kWidth)))),
       norm0_(register_module("norm0", torch::nn::BatchNorm2d(kWidth))),
       norm1_(register_module("norm1", torch::nn::BatchNorm2d(2 * kWidth))),
       norm2_(register_module("norm2", torch::nn::BatchNorm2d(4 * kWidth))),
-      hidden_(register_module(
-          "hidden", make_hidden(4 * kWidth * places_along(sample_shape.at(1)) * places_along(sample_shape.at(2))))),
+      hidden_(register_module("hidden", torch::nn::Linear(hidden_options(sample_shape)))),
       norm3_(register_module("norm3", torch::nn::BatchNorm1d(kFeatures))),
       output_(register_module("output", torch::nn::Linear(kFeatures, classes))) {}
 

@@ -73,8 +73,8 @@ using ClassifierProgress = std::function<void(int64_t step, int64_t steps, doubl
 
 // Trains by cross entropy in float32 on the CPU and tests on the last tenth of a seeded permutation, which takes no
 // part in the training. images: (N, C, H, W) uint8, grey or RGB, sides above 64 pixels scaled down to 64; labels: (N)
-// int64 in 0 … classes − 1. Repeats exactly for a seed and thread count. Errors: UserError for fewer than 100 images, one class or
-// sides below 8 pixels; c10::Error for what does not fit together.
+// int64 in 0 … classes − 1. Repeats exactly for a seed and thread count. Errors: UserError for fewer than 100 images,
+// one class or sides below 8 pixels; c10::Error for what does not fit together.
 TrainedClassifier train_classifier(const torch::Tensor& images, const torch::Tensor& labels, int64_t classes,
                                    const ClassifierOptions& options, const ClassifierProgress& progress = {});
 

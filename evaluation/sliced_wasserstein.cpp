@@ -95,7 +95,7 @@ struct Sorter {
 // The patches of one scale, (N·patches, C·49), standardized.
 torch::Tensor descriptors_of(const torch::Tensor& images, size_t scale, const torch::Tensor& corners) {
   const auto patches = corners.size(1);
-  const auto result = torch::empty({images.size(0) * patches, images.size(1), kPatch * kPatch}, torch::kFloat32);
+  auto result = torch::empty({images.size(0) * patches, images.size(1), kPatch * kPatch}, torch::kFloat32);
   at::parallel_for(0, images.size(0), kImages, [&](int64_t begin, int64_t end) {
     for (int64_t first = begin; first < end; first += kImages) {
       const auto last = std::min(first + kImages, end);
@@ -169,7 +169,7 @@ torch::Tensor cut_patches(const torch::Tensor& images, const torch::Tensor& corn
   return patches.reshape({count, images.size(1), kPatch * kPatch});
 }
 
-void standardize_channels(torch::Tensor patches) {
+void standardize_channels(torch::Tensor& patches) {
   torch::NoGradGuard no_grad;
   const auto over = std::array<int64_t, 2>{0, 2};
   const auto [variance, mean] = at::var_mean(patches, over, /*unbiased=*/false, /*keepdim=*/true);

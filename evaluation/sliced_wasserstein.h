@@ -13,8 +13,8 @@ namespace sgan {
 // programs that keep to the same counts.
 
 struct SlicedWassersteinOptions {
-  int64_t patches = 128;         // of each image and scale
-  int64_t directions = 4 * 128;  // the paper's four repeats of 128: the mean over all is the mean of the four means
+  int64_t patches = 128;     // of each image and scale
+  int64_t directions = 512;  // the paper's four repeats of 128: the mean over all is the mean of the four means
 };
 
 struct SlicedWasserstein {
@@ -46,7 +46,7 @@ std::vector<torch::Tensor> laplacian_pyramid(const torch::Tensor& images);
 torch::Tensor cut_patches(const torch::Tensor& images, const torch::Tensor& corners);
 
 // Brings each channel to mean 0 and standard deviation 1 over all patches, in place. patches: (M, C, 49).
-void standardize_channels(torch::Tensor patches);
+void standardize_channels(torch::Tensor& patches);
 
 // The mean over directions of the 1-Wasserstein distances of two sets of points projected onto them, by sorting.
 // a, b: (M, D) float32, finite; directions: (D, K), of length 1.

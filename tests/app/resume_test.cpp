@@ -104,6 +104,23 @@ TEST(Interrupt, SavesAndSaysHowToGoOn) {
   EXPECT_FALSE(std::filesystem::is_empty(run / "checkpoints"));
 }
 
+// A cache that is cut while it is mapped ends the run with a word why, and not with a bare bus error.
+TEST(Interrupt, ACutCacheIsNamed) {
+  const TemporaryFolder folder;
+  const std::string header("\0\0\x08\x03\0\0\x20\0\0\0\0\x10\0\0\0\x10", 16);  // 8192 images of 16 x 16
+  std::ofstream(folder / "images-idx3-ubyte", std::ios::binary) << header << std::string(8192 * 256, '\x70');
+  Program program({"train", preset("digits/none.yaml"), "threads=1", "data.kind=idx", "data.size=16",
+                   "data.path=" + (folder / "images-idx3-ubyte").string(), "data.cache=" + (folder / "cache").string(),
+                   "train.steps=1000000", "--out", folder / "run"});
+  wait_for(folder / "run" / "samples" / "step-00000000.png", program);
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "cache")) {
+    std::filesystem::resize_file(entry.path(), 1000);
+  }
+  const auto outcome = program.wait();
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("cut short while it was in use"));
+}
+
 TEST(Interrupt, ARunOutlivesItsAudience) {
   const TemporaryFolder folder;
   const auto run = folder / "run";
