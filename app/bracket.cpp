@@ -120,8 +120,11 @@ void measure_slopes(const BracketSubject& subject, const BracketRequest& request
   bracket.search.start = slopes_at(exact.function(), from);
   bracket.search.end = slopes_at(exact.function(), bracket.search.points);
   bracket.search.largest = bracket.search.end.max().item<double>();
-  const auto secants = secants_at(exact.function(), torch::cat({steepest, bracket.search.points}));
-  bracket.steepest_secant = secants.max().item<double>();
+  const auto candidates = torch::cat({steepest, bracket.search.points});
+  auto noise = make_generator(stream_seed(static_cast<uint64_t>(request.seed), Stream::probe, 5), torch::kCPU);
+  const auto beside = slopes_beside(exact.function(), candidates, noise);
+  const auto secants = secants_at(exact.function(), candidates);
+  bracket.steepest = torch::maximum(beside.max(), secants.max()).item<double>();
   bracket.slope_seconds = std::chrono::duration<double>(Clock::now() - start).count();
 }
 
@@ -201,7 +204,7 @@ Json to_json(const Bracket& bracket, const BracketSubject& subject, const std::s
   Json slopes = Json::object();
   for (const auto& group : bracket.slopes) slopes[group.name] = to_json(group);
   Json network = {{"lower", bracket.lower()},
-                  {"lower_method", "largest |f(x) - f(y)| / |x - y| along the gradient at the steepest points met"},
+                  {"lower_method", "at the steepest points met: slope off the kinks, or |f(x) - f(y)| / |x - y|"},
                   {"upper", bracket.bound.upper},
                   {"upper_method", upper_method(bracket.bound)},
                   {"upper_useful", bracket.bound.useful},

@@ -48,11 +48,11 @@ struct Bracket {
   NetworkBound bound;
   std::vector<SlopeGroup> slopes;
   SlopeSearch search;
-  double steepest_secant = 0;  // |f(x) − f(y)| / ‖x − y‖ near the steepest points met: the lower bound
+  double steepest = 0;  // at the steepest points met, slope off the kinks or difference quotient: the lower bound
   double slope_seconds = 0;
   std::vector<std::pair<std::string, torch::Tensor>> spectrum;  // of the chosen layer's reshaped weight
 
-  double lower() const { return steepest_secant; }
+  double lower() const { return steepest; }
   double seconds() const { return bound.seconds + slope_seconds; }
 };
 

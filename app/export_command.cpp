@@ -4,6 +4,7 @@
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -53,6 +54,9 @@ std::string network_name(const Arguments& arguments) {
 }
 
 void check(const Arguments& arguments) {
+  if (!std::isfinite(arguments.constant)) {
+    throw UserError("--constant must be a finite number above 0.", UserError::Kind::usage);
+  }
   if (arguments.certified && network_name(arguments) == "generator") {
     throw UserError("--certified is for the discriminator, and --network says generator.", UserError::Kind::usage);
   }
@@ -61,8 +65,24 @@ void check(const Arguments& arguments) {
   }
 }
 
+// Whatever --out names is replaced, so it must be nothing that anybody would miss: no checkpoint, no device.
+std::filesystem::path checked(const std::filesystem::path& out, const LoadedCheckpoint& loaded) {
+  std::error_code error;
+  const auto target = std::filesystem::weakly_canonical(out, error);
+  const auto refuse = [&](const std::string& why) {
+    throw UserError(fmt::format("--out {}: {}. Name another file.", out.string(), why), UserError::Kind::usage);
+  };
+  if (std::filesystem::exists(target, error) && !std::filesystem::is_regular_file(target, error)) {
+    refuse("this is no regular file");
+  }
+  const auto source = std::filesystem::weakly_canonical(loaded.checkpoint.path, error);
+  const bool among_checkpoints = !loaded.run.empty() && target.parent_path() == source.parent_path();
+  if (target == source || among_checkpoints) refuse("checkpoints lie there, which an export must not replace");
+  return out;
+}
+
 std::filesystem::path out_path(const LoadedCheckpoint& loaded, const Arguments& arguments) {
-  if (!arguments.out.empty()) return arguments.out;
+  if (!arguments.out.empty()) return checked(arguments.out, loaded);
   if (loaded.run.empty()) {
     throw UserError("a checkpoint file has no run folder to write to: say where with --out FILE.safetensors",
                     UserError::Kind::usage);
@@ -128,8 +148,10 @@ PlainNetwork export_discriminator(const LoadedCheckpoint& loaded, const Argument
                                   std::map<std::string, std::string>& metadata) {
   const auto network = make_discriminator(loaded.config, loaded.checkpoint.record.sample_shape);
   restore_discriminator(loaded.checkpoint, *network);
+  const bool normalized = loaded.config.discriminator.gradient_normalization;
+  if (normalized) metadata["critic"] = "f / (|grad f| + |f|) of this network f, which is not part of the file";
   if (!arguments.certified) return plain_network(*network);
-  if (loaded.config.discriminator.gradient_normalization) {
+  if (normalized) {
     throw UserError(
         "this critic is normalized by its gradient, which no file of layers holds, so --certified cannot speak of it. "
         "Export without --certified to take the network inside.");
@@ -139,11 +161,7 @@ PlainNetwork export_discriminator(const LoadedCheckpoint& loaded, const Argument
   counter.clear();
   const auto certificate = certificate_json(certified);
   metadata["lipschitz"] = certificate.dump();
-  if (arguments.json) {
-    fmt::print("{}\n", certificate.dump(2));
-  } else {
-    print_certificate(certified);
-  }
+  if (!arguments.json) print_certificate(certified);
   return std::move(certified.plain);
 }
 
@@ -156,8 +174,10 @@ void export_network(const Arguments& arguments) {
   auto plain = name == "generator" ? export_generator(loaded, arguments, metadata)
                                    : export_discriminator(loaded, arguments, metadata);
   if (arguments.out.empty()) std::filesystem::create_directories(out.parent_path());
+  const std::string certificate = arguments.certified ? metadata.at("lipschitz") : "";
   save_tensors(out, {std::move(plain.tensors), std::move(metadata)});
   if (arguments.json) {
+    fmt::print("{}\n", Json::parse(certificate).dump(2));
     tell(fmt::format("written: {}\n", out.string()));
   } else {
     fmt::print("{}\n", out.string());

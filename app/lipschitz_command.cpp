@@ -26,7 +26,8 @@ constexpr const char* kFooter =
     "  lower      norm of the layer itself, attained by a vector (Lanczos)\n"
     "  upper      certified upper bound of that norm; the method says which\n"
     "The network's upper bound is the product over its layers and other operations; its lower bound the steepest\n"
-    "secant found, |D(x) - D(y)| / |x - y|. Written to the run's lipschitz/ as JSON and as a page with plots.\n\n"
+    "slope found off the kinks, or difference quotient |D(x) - D(y)| / |x - y|. Written to the run's lipschitz/ as "
+    "JSON and as a page with plots.\n\n"
     "  spectral-gan lipschitz RUN\n"
     "  spectral-gan lipschitz RUN --layer conv3 --points 4096 --starts 64 --climb 200\n";
 
@@ -87,6 +88,9 @@ void lipschitz(const Arguments& arguments) {
   const auto seed = stream_seed(static_cast<uint64_t>(loaded.config.seed), Stream::data, 0);
   const auto dataset = load_dataset(loaded.config.data, seed, loaded.config.threads);
 
+  if (fingerprint(dataset) != loaded.checkpoint.record.data) {
+    tell("warning: the data differ from those the run was trained with; slopes are those at the present ones.\n");
+  }
   const BracketSubject subject{loaded.config, *discriminator, *generator, dataset, loaded.step()};
   Counter counter("bound", "layer");
   auto request = arguments.request;

@@ -209,7 +209,9 @@ class Recorder {
     save_checkpoint(folder_.checkpoint_path(step), prepared_.state,
                     {.metrics_lines = metrics_.lines(), .data = prepared_.data_fingerprint, .config = config_text_});
     folder_.prune_checkpoints(config_.checkpoint.keep);
-    if (config_.lipschitz.bracket) bracket(step);
+    // One who stops a run does not wait for a bracket that was not due.
+    const bool due = is_due(step, config_.checkpoint.every) || step == config_.train.steps;
+    if (config_.lipschitz.bracket && due && !interrupt_requested()) bracket(step);
   }
 
   void evaluate(int64_t step) {

@@ -4,9 +4,12 @@
 #include <array>
 #include <cctype>
 #include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <string_view>
 #include <utility>
 
+#include <fcntl.h>
 #include <locale.h>
 
 #include <archive.h>
@@ -16,6 +19,9 @@
 
 #include "configs/error.h"
 #include "data/limits.h"
+#include "data/printable_name.h"
+#include "data/zip_list.h"
+#include "run/file_descriptor.h"
 
 namespace sgan {
 namespace {
@@ -24,10 +30,26 @@ namespace fs = std::filesystem;
 
 constexpr std::array<std::string_view, 11> kEndings = {".tar", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst", ".tgz",
                                                        ".txz", ".tbz2",   ".tbz",    ".tzst",    ".zip"};
+// A tampered name leads out of the folder into which an archive would be unpacked.
 bool is_tampered(std::string_view name) {
   if (name.starts_with('/')) return true;
   const fs::path path(name);
   return std::ranges::find(path, fs::path("..")) != path.end();
+}
+
+// ".//b/./3.png" → "b/3.png".
+std::string normalized(std::string_view name) {
+  std::string result;
+  while (!name.empty()) {
+    const size_t length = std::min(name.find('/'), name.size());
+    const std::string_view part = name.substr(0, length);
+    const bool folder = length < name.size();
+    name.remove_prefix(folder ? length + 1 : length);
+    if (part.empty() || part == ".") continue;
+    result += part;
+    if (folder) result += '/';
+  }
+  return result;
 }
 
 // libarchive translates the UTF-8 names of zip and pax into the locale's characters and drops those that it lacks,
@@ -48,46 +70,28 @@ class Utf8Locale {
   locale_t before_;
 };
 
-std::optional<std::string> name_of(archive_entry* entry) {
-  const char* name = archive_entry_pathname(entry);
-  if (name == nullptr) return std::nullopt;
-  std::string_view text = name;
-  while (text.starts_with("./")) text.remove_prefix(2);
-  return std::string(text);
-}
-
 }  // namespace
 
 ArchiveReader::ArchiveReader(const fs::path& path)
     : name_(path.string()), archive_(archive_read_new(), archive_read_free) {
-  std::error_code error;
-  packed_bytes_ = static_cast<int64_t>(fs::file_size(path, error));
-  if (error) fail(error.message());
-  accept(Format::archive);
-  stream_ = std::make_unique<ByteStream>(path);
-  open();
-}
-
-ArchiveReader::ArchiveReader(std::span<const uint8_t> bytes, const std::string& name, Format format)
-    : name_(name), packed_bytes_(std::ssize(bytes)), archive_(archive_read_new(), archive_read_free) {
-  accept(format);
-  stream_ = std::make_unique<ByteStream>(bytes);
-  open();
-}
-
-// Of the many formats that libarchive knows only these few: the less code that reads foreign bytes the better.
-void ArchiveReader::accept(Format format) {
-  if (packed_bytes_ == 0) fail("it is empty");
-  archive* reader = archive_.get();
-  archive_read_support_filter_bzip2(reader);
-  archive_read_support_filter_xz(reader);
-  archive_read_support_filter_zstd(reader);
-  if (format == Format::raw) {
-    archive_read_support_format_raw(reader);
-  } else {
-    archive_read_support_format_tar(reader);
-    archive_read_support_format_zip(reader);
+  FileDescriptor file(path, O_RDONLY);
+  packed_bytes_ = static_cast<int64_t>(file.size());
+  try {
+    stream_ = std::make_unique<ByteStream>(std::move(file));
+  } catch (const UserError& problem) {
+    fail(problem.what());
   }
+  open();
+}
+
+ArchiveReader::ArchiveReader(std::span<const uint8_t> bytes, const std::string& name)
+    : name_(name), packed_bytes_(std::ssize(bytes)), archive_(archive_read_new(), archive_read_free) {
+  try {
+    stream_ = std::make_unique<ByteStream>(bytes);
+  } catch (const UserError& problem) {
+    fail(problem.what());
+  }
+  open();
 }
 
 namespace {
@@ -104,10 +108,43 @@ la_ssize_t read_block(archive* reader, void* stream, const void** block) {
   }
 }
 
+la_int64_t seek_to(archive* reader, void* stream, la_int64_t offset, int whence) {
+  using From = ByteStream::From;
+  try {
+    const From from = whence == SEEK_SET ? From::start : whence == SEEK_CUR ? From::here : From::end;
+    return static_cast<ByteStream*>(stream)->seek(offset, from);
+  } catch (const std::exception& error) {
+    archive_set_error(reader, EIO, "%s", error.what());
+    return ARCHIVE_FATAL;
+  }
+}
+
 }  // namespace
 
+// Of the many formats that libarchive knows only these few: the less code that reads foreign bytes the better.
 void ArchiveReader::open() {
+  if (packed_bytes_ == 0) fail("it is empty");
+  archive_read_support_format_tar(archive_.get());
+  if (!stream_->compressed()) open_zip();
   check(archive_read_open(archive_.get(), stream_.get(), nullptr, read_block, nullptr));
+}
+
+// A zip is read by the list at its end. Read as a stream, it would lose the entries whose own headers are damaged.
+// libarchive tells by the first bytes what is a tar, which may end in a zip.
+void ArchiveReader::open_zip() {
+  const auto block = stream_->next();
+  const bool begins_as_zip = block.size() >= 4 && std::memcmp(block.data(), "PK\3\4", 4) == 0;
+  stream_->seek(0, ByteStream::From::start);
+  try {
+    zip_list_ = read_zip_list(*stream_);
+  } catch (const UserError& error) {
+    if (begins_as_zip) fail(error.what());
+    stream_->seek(0, ByteStream::From::start);
+  }
+  if (!zip_list_ && begins_as_zip) fail("the list of its entries, at its end, is cut off or damaged");
+  if (!zip_list_) return;
+  archive_read_support_format_zip_seekable(archive_.get());
+  archive_read_set_seek_callback(archive_.get(), seek_to);
 }
 
 void ArchiveReader::fail(std::string_view why) const {
@@ -116,27 +153,54 @@ void ArchiveReader::fail(std::string_view why) const {
 
 std::string ArchiveReader::reason() const {
   const char* text = archive_error_string(archive_.get());
-  return text != nullptr ? text : "its end is damaged or missing";
+  return text != nullptr ? printable_name(text) : "its end is damaged or missing";
 }
 
 void ArchiveReader::check(int64_t result) const {
   if (result < ARCHIVE_OK && result != ARCHIVE_WARN) fail(reason());
 }
 
-// Reads what follows the last entry, so that gzip's checksum is looked at. libarchive takes the end of the file between
-// two entries for the archive's; a whole tar ends in blocks of zeros.
+bool ArchiveReader::is(int format) const {
+  return (archive_format(archive_.get()) & ARCHIVE_FORMAT_BASE_MASK) == format;
+}
+
 void ArchiveReader::check_end() {
+  if (zip_list_ && is(ARCHIVE_FORMAT_ZIP)) return check_zip_end();
   try {
-    for (auto block = stream_->next(); !block.empty(); block = stream_->next()) {
-      read_bytes_ += std::ssize(block);
-      check_expansion(0);
-    }
+    check_tar_end();
   } catch (const UserError& error) {
     fail(error.what());
   }
-  const bool is_tar = (archive_format(archive_.get()) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
-  const bool filtered = archive_filter_code(archive_.get(), 0) != ARCHIVE_FILTER_NONE;
-  if (is_tar && !filtered && !stream_->ends_in_zeros()) fail("it stops before the two blocks of zeros that end a tar");
+}
+
+// Reads what follows the last entry: libarchive takes the first block of zeros for the archive's end, and the end of
+// the file between two entries too, and gzip's checksum comes last of all.
+void ArchiveReader::check_tar_end() {
+  const int64_t end = archive_filter_bytes(archive_.get(), 0);
+  for (auto block = stream_->next(); !block.empty(); block = stream_->next()) {
+    read_bytes_ += std::ssize(block);
+    check_expansion(0);
+  }
+  if (stream_->end_of_content() > end) {
+    throw UserError(fmt::format(
+        "it has data after its end (at byte {}{}). Part of it was overwritten by zeros, or several archives "
+        "were joined: then unpack them, or give each by itself, as name-{{000..009}}.tar",
+        end, stream_->compressed() ? " of the unpacked data" : ""));
+  }
+  constexpr int64_t kTarBlock = 512;
+  const int64_t zeros = stream_->position() - stream_->end_of_content();
+  if (!stream_->compressed() && zeros < kTarBlock)
+    throw UserError("it stops before the two blocks of zeros that end a tar");
+}
+
+// What is in the list, but not found by it, or called otherwise there, would be left out.
+void ArchiveReader::check_zip_end() const {
+  if (entries_ != zip_list_->entries) {
+    fail(fmt::format("it lists {} entries, but {} were found", zip_list_->entries, entries_));
+  }
+  if (zip_names_ != zip_list_->names && !zip_list_->names_differ) {
+    fail("an entry has another name than the list at the end of the archive says");
+  }
 }
 
 void ArchiveReader::check_expansion(int64_t more) const {
@@ -158,18 +222,25 @@ std::optional<ArchiveEntry> ArchiveReader::next() {
   }
   if (result == ARCHIVE_RETRY) fail(reason());  // going on would leave out what the damaged header describes
   check(result);
-  const std::optional<std::string> name = sgan::name_of(entry_);
-  if (!name) fail("the name of an entry is not text");
-  if (is_tampered(*name)) {
+  ++entries_;
+  const char* text = archive_entry_pathname(entry_);
+  if (text == nullptr) fail("the name of an entry is not text");
+  const std::string_view name = text;
+  zip_names_ += zip_name_hash(name);
+  if (std::ssize(name) > kMaxNameBytes) {
+    throw UserError(fmt::format("{} has an entry whose name has {} bytes; at most {} are allowed. It begins with {}",
+                                name_, name.size(), kMaxNameBytes, printable_name(name)));
+  }
+  if (is_tampered(name)) {
     throw UserError(
         fmt::format("{} has an entry called {}, which leads out of the archive: a sign of tampering. "
                     "Names must be relative and without \"..\".",
-                    name_, *name));
+                    name_, printable_name(name)));
   }
   // Going on to the next entry decompresses this one.
   check_expansion(archive_entry_size_is_set(entry_) != 0 ? archive_entry_size(entry_) : 0);
   const bool file = archive_entry_filetype(entry_) == AE_IFREG && archive_entry_hardlink(entry_) == nullptr;
-  return ArchiveEntry{*name, file};
+  return ArchiveEntry{normalized(name), file};
 }
 
 std::optional<std::vector<uint8_t>> ArchiveReader::read(int64_t limit) {
@@ -192,9 +263,16 @@ std::optional<std::vector<uint8_t>> ArchiveReader::read(int64_t limit) {
 }
 
 std::vector<uint8_t> decompress(std::span<const uint8_t> bytes, const std::string& name, int64_t limit) {
-  ArchiveReader reader(bytes, name, ArchiveReader::Format::raw);
-  auto content = reader.next() ? reader.read(limit) : std::nullopt;
-  if (content) return std::move(*content);
+  std::vector<uint8_t> content;
+  try {
+    ByteStream stream(bytes);
+    for (auto block = stream.next(); !block.empty() && std::ssize(content) <= limit; block = stream.next()) {
+      content.insert(content.end(), block.begin(), block.end());
+    }
+  } catch (const UserError& error) {
+    throw UserError(fmt::format("{} cannot be read: {}. Is it whole? Get it again or repair it.", name, error.what()));
+  }
+  if (!content.empty() && std::ssize(content) <= limit) return content;
   throw UserError(
       fmt::format("{} holds no data, or more than {} MiB, the limit for a file of its kind.", name, limit / kMiB));
 }

@@ -9,11 +9,14 @@
 #include <string_view>
 #include <utility>
 
+#include <sys/stat.h>
+
 #include <fmt/format.h>
 #include <opencv2/core/version.hpp>
 
 #include "configs/error.h"
 #include "data/limits.h"
+#include "run/atomic_file.h"
 #include "run/safetensors.h"
 #include "run/sha256.h"
 #include "run/tensor_file.h"
@@ -119,11 +122,11 @@ std::string manifest_key(const DataOptions& options, const std::vector<fs::path>
   Sha256 sha;
   sha.update(fmt::format("decoder {} OpenCV {} {}\n", kDecoderVersion, CV_VERSION, decoding(options)));
   for (const fs::path& file : files) {
-    std::error_code error;
-    const auto size = fs::file_size(file, error);
-    const auto time = fs::last_write_time(file, error).time_since_epoch().count();
+    struct stat status {};
+    ::stat(file.c_str(), &status);  // of a link that leads nowhere nothing but zeros
     sha.update(file.lexically_relative(options.path).string());
-    sha.update(fmt::format("\n{} {}\n", size, time));
+    sha.update(fmt::format("\n{} {}.{} {}.{} {}\n", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
+                           status.st_ctim.tv_sec, status.st_ctim.tv_nsec, status.st_ino));
   }
   return sha.hex();
 }
@@ -187,6 +190,7 @@ Dataset load_cached(const DataOptions& options, const std::vector<fs::path>& fil
   if (options.cache.empty()) return result;
   try {
     fs::create_directories(options.cache);
+    remove_abandoned_temporaries(options.cache);
     write_cache(path, key, result);
     if (auto mapped = cached()) result = std::move(*mapped);  // pages of a file cost less than memory of one's own
   } catch (const fs::filesystem_error& problem) {

@@ -13,7 +13,7 @@
 namespace sgan {
 
 // What load() returns, with its content_hash, kept in a file of options.cache from which later calls map the images
-// into memory as long as `files`, of which the data consist, keep their sizes and times. A damaged cache is written
+// into memory as long as `files`, of which the data consist, are the same by manifest_key. A damaged cache is written
 // anew, one that cannot be written is done without; the description says so.
 Dataset load_cached(const DataOptions& options, const std::vector<std::filesystem::path>& files,
                     const std::function<Dataset()>& load);
@@ -21,7 +21,8 @@ Dataset load_cached(const DataOptions& options, const std::vector<std::filesyste
 // The file that load_cached uses: one for each path and way to decode it.
 std::filesystem::path cache_path(const DataOptions& options);
 
-// Changes with the files' names, sizes and times, with the options that decide about pixels, and with the decoder.
+// Changes with the files' names, sizes, inodes and times (of the content and of the inode, which nobody can set back),
+// with the options that decide about pixels, and with the decoder.
 std::string manifest_key(const DataOptions& options, const std::vector<std::filesystem::path>& files);
 
 // A cache file is a safetensors file: samples, labels and classes, with all else as metadata.

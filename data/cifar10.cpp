@@ -20,6 +20,7 @@ constexpr int64_t kSide = 32;
 constexpr int64_t kRecord = 1 + 3 * kSide * kSide;
 constexpr uint8_t kClasses = 10;
 constexpr const char* kFolder = "cifar-10-batches-bin";
+constexpr const char* kClassNames = "batches.meta.txt";
 
 std::vector<std::string> batch_names(Split split) {
   if (split == Split::unlabeled) {
@@ -51,6 +52,32 @@ std::vector<FileBytes> read_archive(const fs::path& path, const std::vector<std:
     throw UserError(fmt::format("{} holds no {}. Is it cifar-10-binary.tar.gz?", path.string(), names[i]));
   }
   return batches;
+}
+
+std::vector<fs::path> batch_files(const DataOptions& options) {
+  const std::vector<std::string> names = batch_names(options.split);
+  const fs::path path = options.path;
+  if (!fs::exists(path)) throw UserError(fmt::format("data.path: there is no {}. Correct the path.", path.string()));
+  if (!fs::is_directory(path)) {
+    if (!has_archive_ending(path) && options.split != Split::automatic) {
+      throw UserError(fmt::format("data.split is {}, but data.path is one file, {}. Set data.split to auto, or "
+                                  "data.path to the folder.",
+                                  sgan::name_of(options.split), path.string()),
+                      UserError::Kind::usage);
+    }
+    return {path};
+  }
+  std::vector<fs::path> files;
+  for (const std::string& name : names) {
+    files.push_back(folder_of(options) / name);
+    if (!fs::exists(files.back())) {
+      throw UserError(
+          fmt::format("data.path: {} holds no {}. Set it to the folder of CIFAR-10's binary version, which "
+                      "is {} in cifar-10-binary.tar.gz.",
+                      folder_of(options).string(), name, kFolder));
+    }
+  }
+  return files;
 }
 
 }  // namespace
@@ -96,33 +123,14 @@ Dataset read_cifar10(const std::vector<FileBytes>& batches, std::vector<std::str
 }
 
 std::vector<fs::path> cifar10_files(const DataOptions& options) {
-  const std::vector<std::string> names = batch_names(options.split);
-  const fs::path path = options.path;
-  if (!fs::exists(path)) throw UserError(fmt::format("data.path: there is no {}. Correct the path.", path.string()));
-  if (!fs::is_directory(path)) {
-    if (!has_archive_ending(path) && options.split != Split::automatic) {
-      throw UserError(fmt::format("data.split is {}, but data.path is one file, {}. Set data.split to auto, or "
-                                  "data.path to the folder.",
-                                  sgan::name_of(options.split), path.string()),
-                      UserError::Kind::usage);
-    }
-    return {path};
-  }
-  std::vector<fs::path> files;
-  for (const std::string& name : names) {
-    files.push_back(folder_of(options) / name);
-    if (!fs::exists(files.back())) {
-      throw UserError(
-          fmt::format("data.path: {} holds no {}. Set it to the folder of CIFAR-10's binary version, which "
-                      "is {} in cifar-10-binary.tar.gz.",
-                      folder_of(options).string(), name, kFolder));
-    }
-  }
+  std::vector<fs::path> files = batch_files(options);
+  const fs::path names = files.front().parent_path() / kClassNames;
+  if (!has_archive_ending(files.front()) && fs::exists(names)) files.push_back(names);
   return files;
 }
 
 Dataset load_cifar10(const DataOptions& options, int64_t threads, const LoadProgress& progress) {
-  const std::vector<fs::path> files = cifar10_files(options);
+  const std::vector<fs::path> files = batch_files(options);
   const bool archive = has_archive_ending(files.front());
   std::vector<FileBytes> batches;
   if (archive) {
@@ -133,8 +141,7 @@ Dataset load_cifar10(const DataOptions& options, int64_t threads, const LoadProg
   const bool file = !archive && !fs::is_directory(options.path);
   const std::string split = file ? "" : options.split == Split::test ? ", test split" : ", train split";
   const fs::path folder = files.front().parent_path();
-  return read_cifar10(batches,
-                      archive ? std::vector<std::string>{} : read_class_names(folder / "batches.meta.txt", kClasses),
+  return read_cifar10(batches, archive ? std::vector<std::string>{} : read_class_names(folder / kClassNames, kClasses),
                       options, threads, progress, fmt::format("cifar10 {}{}", options.path, split));
 }
 

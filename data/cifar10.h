@@ -24,7 +24,7 @@ Dataset read_cifar10(const std::vector<FileBytes>& batches, std::vector<std::str
 // cifar-10-binary.tar.gz as it is published. options.split: automatic or train takes the five batches, test the sixth.
 Dataset load_cifar10(const DataOptions& options, int64_t threads, const LoadProgress& progress = {});
 
-// The files that load_cifar10 reads.
+// The files that load_cifar10 reads, that of the classes' names last, if it is there.
 std::vector<std::filesystem::path> cifar10_files(const DataOptions& options);
 
 }  // namespace sgan

@@ -39,6 +39,7 @@ DataKind guess_kind(const std::string& path) {
   if (fs::is_directory(path)) return guess_folder(path);
   const std::string name = fs::path(path).filename().string();
   if (name.starts_with("cifar-10-binary")) return DataKind::cifar10;
+  if (name.starts_with("stl10_binary") || name.ends_with("_X.bin") || name.ends_with("_y.bin")) return DataKind::stl10;
   if (has_archive_ending(path)) return DataKind::archive;
   if (name.find("idx3") != name.npos) return DataKind::idx;
   if (name.ends_with(".bin")) return DataKind::cifar10;

@@ -9,23 +9,34 @@
 #include "configs/options.h"
 #include "data/dataset.h"
 #include "data/file_bytes.h"
+#include "data/image_size.h"
 
 namespace sgan {
 
 // The IDX format of MNIST and its relatives (http://yann.lecun.com/exdb/mnist): big-endian sizes, then bytes. Files
 // that begin as gzip does are decompressed first.
 
-// images: magic 0x00000803 and N images; labels: magic 0x00000801 and as many bytes. Throws UserError for another magic
-// number and for sizes that are not those of the file. `what` begins the description.
-Dataset read_idx(const FileBytes& images, const std::optional<FileBytes>& labels, const DataOptions& options,
-                 int64_t threads, const LoadProgress& progress, const std::string& what);
+struct IdxFiles {
+  FileBytes images;                       // magic 0x00000803 and N images
+  std::optional<FileBytes> labels;        // magic 0x00000801 and as many bytes
+  std::optional<FileBytes> other_labels;  // of the other split, which has the same classes
+};
+
+// The classes are numbered from 0 to the largest label of both splits. Throws UserError for another magic number, for
+// sizes that are not those of the file, and for labels that are far beyond the number of different ones, as a damaged
+// byte is. Of a gzip file no more is unpacked than its header states. `what` begins the description.
+Dataset read_idx(const IdxFiles& files, const DataOptions& options, int64_t threads, const LoadProgress& progress,
+                 const std::string& what);
 
 // options.path: a folder of train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz] and the same with t10k, or a
 // file of images, whose labels are found beside it by their name. options.split: test takes t10k; no labels are no
 // error.
 Dataset load_idx(const DataOptions& options, int64_t threads, const LoadProgress& progress = {});
 
-// The files that load_idx reads: of the images and, if there is one, of the labels.
+// The files that load_idx reads: of the images and, if there are any, of the labels and those of the other split.
 std::vector<std::filesystem::path> idx_files(const DataOptions& options);
+
+// The width and height that the header of these images states.
+ImageSize idx_image_size(const DataOptions& options);
 
 }  // namespace sgan

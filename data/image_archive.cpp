@@ -1,6 +1,7 @@
 #include "data/image_archive.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <map>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "configs/error.h"
 #include "data/limits.h"
 #include "data/parallel.h"
+#include "data/printable_name.h"
 
 namespace sgan {
 namespace {
@@ -68,7 +70,7 @@ std::vector<fs::path> shards_in(const fs::path& folder) {
       throw UserError(
           fmt::format("data.path: the folder {} holds {}; a folder of shards holds .tar files alone. Set "
                       "data.path to an archive, or data.kind to folder.",
-                      folder.string(), entry.path().filename().string()));
+                      folder.string(), printable_name(entry.path().filename().string())));
     }
     files.push_back(entry.path());
   }
@@ -97,14 +99,42 @@ int64_t parse_label(const std::vector<uint8_t>& bytes, const std::string& name) 
   return label;
 }
 
-void require_all_labelled(const std::vector<SourceImage>& images, const std::string& path) {
-  const auto labelled = [](const SourceImage& image) { return image.label >= 0; };
-  const auto without = std::ranges::find_if_not(images, labelled);
-  if (without == images.end() || std::ranges::none_of(images, labelled)) return;
-  throw UserError(
-      fmt::format("{}: some images have a label (KEY.cls), but {} and perhaps others have none. Add or "
-                  "remove labels, so that all images have one or none.",
-                  path, without->name));
+bool is_label(std::string_view name) {
+  constexpr std::string_view kEnding = ".cls";
+  return name.size() > kEnding.size() &&
+         std::ranges::equal(name.substr(name.size() - kEnding.size()), kEnding,
+                            [](unsigned char a, char b) { return std::tolower(a) == b; });
+}
+
+// The data set that a file of this name belongs to, and what to do with it; empty if it is none that is known.
+std::string data_set_of(std::string_view name) {
+  const std::string_view base = name.substr(name.rfind('/') + 1);
+  if (base == "data_batch_1.bin") return "CIFAR-10's binary version: set data.kind to cifar10";
+  if (base == "data_batch_1") {
+    return "CIFAR-10's Python version, which is not read: get cifar-10-binary.tar.gz and set data.kind to cifar10";
+  }
+  if (base == "train_X.bin" || base == "test_X.bin") {
+    return "STL-10's binary version: unpack it, set data.path to its folder and data.kind to stl10";
+  }
+  if (base.find("idx3-ubyte") != base.npos) {
+    return "IDX images, as MNIST's are: unpack it, set data.path to its folder and data.kind to idx";
+  }
+  return "";
+}
+
+// What tells one version of a file from another.
+struct Stamp {
+  uintmax_t bytes = 0;
+  fs::file_time_type changed;
+  bool operator==(const Stamp&) const = default;
+};
+
+Stamp stamp_of(const fs::path& file) {
+  return {fs::file_size(file), fs::last_write_time(file)};
+}
+
+[[noreturn]] void fail_changed(const std::string& path) {
+  throw UserError(fmt::format("{} changed while it was read. Try again when nothing writes to it.", path));
 }
 
 }  // namespace
@@ -127,57 +157,99 @@ ImageArchive::ImageArchive(const std::string& path, std::vector<Open> archives)
 }
 
 ImageArchive::ImageArchive(const std::string& path) : path_(path) {
-  for (const fs::path& file : archive_files(path)) archives_.emplace_back([file] { return ArchiveReader(file); });
+  for (const fs::path& file : archive_files(path)) {
+    archives_.emplace_back([file, stamp = stamp_of(file)] {
+      ArchiveReader reader(file);
+      if (stamp_of(file) != stamp) fail_changed(file.string());
+      return reader;
+    });
+  }
   list();
 }
 
-void ImageArchive::list_archive(size_t archive, std::vector<Found>& found, int64_t& entries) const {
+void ImageArchive::require_limits(const Seen& seen) const {
+  if (seen.entries > kMaxArchiveEntries) {
+    throw UserError(
+        fmt::format("{} has more than {} entries, the limit. Split the data set.", path_, kMaxArchiveEntries));
+  }
+  if (seen.names_bytes > kMaxNamesBytes) {
+    throw UserError(fmt::format("{}: the names of its entries have more than {} MiB, the limit. Split the data set.",
+                                path_, kMaxNamesBytes / kMiB));
+  }
+}
+
+void ImageArchive::list_archive(size_t archive, Seen& seen) const {
   constexpr int64_t kMaxLabelBytes = 64;
-  const size_t first = found.size();
-  std::map<std::string, int64_t, std::less<>> labels;
+  std::vector<Found> found;
+  Labels labels;
   ArchiveReader reader = archives_[archive]();
   int64_t index = 0;
   for (std::optional<ArchiveEntry> entry; (entry = reader.next()); ++index) {
-    if (++entries > kMaxArchiveEntries) {
-      throw UserError(
-          fmt::format("{} has more than {} entries, the limit. Split the data set.", path_, kMaxArchiveEntries));
-    }
+    ++seen.entries;
+    seen.names_bytes += std::ssize(entry->name);
+    require_limits(seen);
     if (is_hidden(entry->name) || entry->name.ends_with('/')) continue;
     if (has_image_ending(entry->name)) {
       const char* error = entry->file ? "" : "is a link or a device, not a file of the archive";
       found.push_back({{.name = entry->name, .error = error}, {archive, index}});
-    } else if (entry->file && entry->name.ends_with(".cls")) {
+    } else if (entry->file && is_label(entry->name)) {
       const auto text = reader.read(kMaxLabelBytes).value_or(std::vector<uint8_t>{});
-      labels[std::string(key_of(entry->name))] = parse_label(text, path_ + ": " + entry->name);
+      labels[std::string(key_of(entry->name))] = parse_label(text, path_ + ": " + printable_name(entry->name));
+    } else if (seen.data_set.empty()) {
+      seen.data_set = data_set_of(entry->name);
     }
   }
-  std::map<std::string_view, std::string_view> names;
-  for (size_t i = first; i < found.size(); ++i) {
-    SourceImage& image = found[i].image;
+  const auto name_of = [](const Found& one) -> const std::string& { return one.image.name; };
+  std::ranges::stable_sort(found, {}, name_of);
+  const size_t first = seen.found.size();
+  for (size_t i = 0; i < found.size(); ++i) {
+    const bool replaced = i + 1 < found.size() && name_of(found[i]) == name_of(found[i + 1]);
+    if (!replaced) seen.found.push_back(std::move(found[i]));
+  }
+  label_samples(std::span(seen.found).subspan(first), labels);
+}
+
+// Of KEY.jpg and KEY.seg.png, beside a KEY.cls, one is no image to imitate.
+void ImageArchive::label_samples(std::span<Found> found, const Labels& labels) const {
+  std::map<std::string_view, const std::string*> first_of_sample;
+  for (Found& one : found) {
+    SourceImage& image = one.image;
     const auto label = labels.find(key_of(image.name));
     if (label == labels.end()) continue;
     image.label = label->second;
-    // Of KEY.jpg and KEY.seg.png one is no image to imitate.
-    const auto [other, is_new] = names.emplace(label->first, image.name);
-    if (is_new) continue;
-    throw UserError(fmt::format("{} holds two images of one sample, {} and {}. Write the shards with one a sample.",
-                                path_, other->second, image.name));
+    const auto [first, is_first] = first_of_sample.emplace(label->first, &image.name);
+    if (is_first) continue;
+    throw UserError(
+        fmt::format("{} holds two images of one sample, {} and {}. Write the shards with one a sample, or unpack them "
+                    "and set data.kind to folder.",
+                    path_, printable_name(*first->second), printable_name(image.name)));
   }
 }
 
 void ImageArchive::list() {
-  std::vector<Found> found;
-  int64_t entries = 0;
-  for (size_t archive = 0; archive < archives_.size(); ++archive) list_archive(archive, found, entries);
-  if (found.empty()) {
-    throw UserError(fmt::format("{} holds no images. Files that end in {} are read.", path_, image_endings()));
+  Seen seen;
+  for (size_t archive = 0; archive < archives_.size(); ++archive) list_archive(archive, seen);
+  if (seen.found.empty()) {
+    throw UserError(fmt::format("{} holds no images. {}.", path_,
+                                seen.data_set.empty() ? fmt::format("Files that end in {} are read", image_endings())
+                                                      : "It looks like " + seen.data_set));
   }
-  std::ranges::stable_sort(found, path_less, [](const Found& one) -> const std::string& { return one.image.name; });
-  for (Found& one : found) {
+  std::ranges::stable_sort(seen.found, path_less,
+                           [](const Found& one) -> const std::string& { return one.image.name; });
+  for (Found& one : seen.found) {
     images_.push_back(std::move(one.image));
     places_.push_back(one.place);
   }
-  require_all_labelled(images_, path_);
+}
+
+void ImageArchive::require_all_labelled(std::span<const int64_t> wanted) const {
+  const auto labelled = [&](int64_t image) { return images_[image].label >= 0; };
+  const auto without = std::ranges::find_if_not(wanted, labelled);
+  if (without == wanted.end() || std::ranges::none_of(wanted, labelled)) return;
+  throw UserError(
+      fmt::format("{}: some images have a label (KEY.cls), but {} and perhaps others have none. Add or "
+                  "remove labels, so that all images have one or none.",
+                  path_, printable_name(images_[*without].name)));
 }
 
 void ImageArchive::read_archive(size_t archive, std::vector<int64_t>::const_iterator& next,
@@ -185,13 +257,17 @@ void ImageArchive::read_archive(size_t archive, std::vector<int64_t>::const_iter
                                 const std::function<void(int64_t image, ArchiveReader& reader)>& take) const {
   ArchiveReader reader = archives_[archive]();
   for (int64_t index = 0; next != end && places_[*next].archive == archive; ++index) {
-    if (!reader.next()) throw UserError(fmt::format("{} changed while it was read. Try again.", path_));
-    if (places_[*next].entry == index) take(*next++, reader);
+    const std::optional<ArchiveEntry> entry = reader.next();
+    if (!entry) fail_changed(path_);
+    if (places_[*next].entry != index) continue;
+    if (entry->name != images_[*next].name) fail_changed(path_);
+    take(*next++, reader);
   }
 }
 
 void ImageArchive::read(std::span<const int64_t> wanted, int64_t threads, const LoadProgress& progress,
                         const Consumer& consume) const {
+  require_all_labelled(wanted);
   std::vector<int64_t> order(wanted.begin(), wanted.end());
   std::ranges::sort(order, {}, [&](int64_t image) { return places_[image]; });
   const auto total = std::ssize(order);

@@ -19,7 +19,16 @@ bool is_within(const fs::path& inner, const fs::path& outer) {
   return std::ranges::mismatch(outer, inner).in1 == outer.end();
 }
 
-// Calls take(path) for each image file in `folder` and below.
+// Why a link leads to no file; empty for all else.
+std::string broken_link(const fs::directory_entry& entry) {
+  std::error_code error;
+  const fs::file_status target = entry.status(error);
+  if (!entry.is_symlink() || fs::exists(target)) return "";
+  return error == std::errc::too_many_symbolic_link_levels ? "is a link that leads round in a circle"
+                                                           : "is a link to a file that is not there";
+}
+
+// Calls take(path, error) for each image file in `folder` and below; `error` says why it cannot be read.
 template <class Take>
 void walk(const fs::path& folder, const Take& take) {
   // A link to a folder of the tree, or to one above it, adds nothing, whichever of the two the walk meets first.
@@ -33,14 +42,21 @@ void walk(const fs::path& folder, const Take& take) {
   using Walk = fs::recursive_directory_iterator;
   for (Walk entry(folder, fs::directory_options::follow_directory_symlink); entry != Walk(); ++entry) {
     const std::string name = entry->path().filename().string();
+    const bool is_image = !is_hidden(name) && has_image_ending(name);
+    const std::string error = broken_link(*entry);
+    if (!error.empty()) {
+      entry.disable_recursion_pending();
+      if (is_image) take(entry->path(), error);
+      continue;
+    }
     const bool enters = entry->is_directory() && !is_hidden(name) && !leads_back(*entry) &&
                         visited.insert(fs::canonical(entry->path())).second;
     if (!enters) entry.disable_recursion_pending();
-    if (is_hidden(name) || !has_image_ending(name) || entry->is_directory()) continue;
+    if (!is_image || entry->is_directory()) continue;
     if (!entry->is_regular_file()) {  // a pipe or a device could keep its reader waiting for ever
       throw UserError(fmt::format("data.path: {} is no ordinary file. Remove it.", entry->path().string()));
     }
-    take(entry->path());
+    take(entry->path(), error);
   }
 }
 
@@ -72,11 +88,12 @@ std::string read_bytes(const fs::path& path, std::vector<uint8_t>& bytes) {
 ImageFolder::ImageFolder(const fs::path& folder) : folder_(folder) {
   try {
     require_folder(folder);
-    walk(folder, [&](const fs::path& path) {
-      images_.push_back({.name = path.lexically_relative(folder).string(), .error = {}});
+    walk(folder, [&](const fs::path& path, const std::string& error) {
+      images_.push_back({.name = path.lexically_relative(folder).string(), .error = error});
     });
   } catch (const fs::filesystem_error& error) {
-    throw UserError(fmt::format("data.path: {} cannot be listed: {}.", folder.string(), error.what()));
+    throw UserError(fmt::format("data.path: {} cannot be listed: {} ({}). Check its permissions and the links in it.",
+                                folder.string(), error.path1().string(), error.code().message()));
   }
   if (images_.empty()) {
     throw UserError(fmt::format("data.path: {} and its sub-folders hold no images. Files that end in {} are read.",
@@ -95,7 +112,8 @@ void ImageFolder::read(std::span<const int64_t> wanted, int64_t threads, const L
                        const Consumer& consume) const {
   parallel_for(std::ssize(wanted), threads, progress, [&](int64_t i) {
     thread_local std::vector<uint8_t> bytes;
-    const std::string error = read_bytes(folder_ / images_[wanted[i]].name, bytes);
+    const SourceImage& image = images_[wanted[i]];
+    const std::string error = image.error.empty() ? read_bytes(folder_ / image.name, bytes) : image.error;
     consume(wanted[i], error.empty() ? std::span<const uint8_t>(bytes) : std::span<const uint8_t>(), error);
   });
 }

@@ -9,7 +9,7 @@
 namespace sgan {
 
 // Every png, jpg, jpeg, bmp and webp image in a folder and below. Names that start with a dot are left out; linked
-// folders are entered, once each.
+// folders are entered, once each; a link that leads to no file counts as an image that cannot be read.
 class ImageFolder : public ImageSource {
  public:
   // Throws UserError if `folder` is none, cannot be listed or has no images.

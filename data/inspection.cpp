@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include <fmt/format.h>
 #include <opencv2/imgproc.hpp>
 
 #include "data/decode_image.h"
 #include "data/guess_kind.h"
+#include "data/idx.h"
 #include "data/image_archive.h"
 #include "data/image_folder.h"
 #include "data/load.h"
@@ -70,7 +72,7 @@ class Gatherer {
     }
     result.readable = std::ssize(readable);
     if (readable.empty()) return;
-    const SourceLabels labels = label_images(images_, readable, split_.prefix);
+    const SourceLabels labels = label_images(images_, split_, readable);
     count_classes(labels.labels, labels.classes, result);
     std::vector<torch::Tensor> sheet;
     for (const auto& [i, image] : thumbnails_) {
@@ -111,12 +113,16 @@ void inspect_source(const ImageSource& source, Split wanted, int64_t sheet, int6
 
 void inspect_binary(const DataOptions& options, int64_t sheet, int64_t threads, const LoadProgress& progress,
                     Inspection& result) {
-  const Dataset dataset = load_dataset(options, 0, threads, progress);
+  DataOptions square = options;
+  std::optional<ImageSize> size;  // where it is not that of the samples
+  if (options.kind == DataKind::idx) size = idx_image_size(options);
+  if (size && size->width != size->height) square.size = std::min(size->width, size->height);
+  const Dataset dataset = load_dataset(square, 0, threads, progress);
   const auto shape = dataset.sample_shape();
   result.source = dataset.description.substr(0, dataset.description.find(": "));
   result.readable = dataset.size();
   result.grey = shape[0] == 1 ? dataset.size() : 0;
-  result.sizes[{shape[2], shape[1]}] = dataset.size();
+  result.sizes[size.value_or(ImageSize{shape[2], shape[1]})] = dataset.size();
   count_classes(dataset.labels, dataset.classes, result);
   const auto positions = torch::tensor(spread(dataset.size(), sheet), torch::kInt64);
   result.sheet = dataset.samples.index_select(0, positions).expand({-1, 3, -1, -1});

@@ -224,7 +224,7 @@ Dataset load_images(const ImageSource& source, const DataOptions& options, int64
   drop_unreadable(images, result.samples);
   std::vector<int64_t> kept;
   for (const Image& image : images) kept.push_back(image.index);
-  auto [labels, classes] = label_images(source.images(), kept, split.prefix);
+  auto [labels, classes] = label_images(source.images(), split, kept);
   result.labels = std::move(labels);
   result.classes = std::move(classes);
   result.description = describe(source, split, images, result);

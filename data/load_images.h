@@ -10,7 +10,7 @@ namespace sgan {
 
 // The images of a source that options.split takes, in the order of their paths, decoded on `threads` threads (0: one a
 // core): uint8 (N, C, size, size). The source's own labels count; without them, if all images lie in sub-folders, those
-// of the first level are the classes.
+// of the first level are the classes. All splits of a source number their classes alike.
 //
 // options.size      the width and height that images are cut and scaled to (fit_square), or 0 for whatever it is; all
 //                   images must then be square and of one size

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/image_source.h"
+#include "data/split_folder.h"
 
 namespace sgan {
 
@@ -14,8 +15,11 @@ struct SourceLabels {
   std::vector<std::string> classes;  // names of the classes, or empty
 };
 
-// Labels of the images with these indices, at least one: those that the source states, named by their numbers; else, if
-// all images lie in folders below the first `prefix` characters of their names, the first of these folders.
-SourceLabels label_images(const std::vector<SourceImage>& images, std::span<const int64_t> indices, size_t prefix);
+// Labels of the images with these indices, at least one, which are those of the split that can be read: labels that the
+// source states, named by their numbers; else, if all images lie in folders below the split's, the first of these
+// folders. The classes are those of all images of the source's splits (train, test, val, valid and validation), whether
+// they can be read or not, so that a class has one number in all of them.
+SourceLabels label_images(const std::vector<SourceImage>& images, const SplitSelection& split,
+                          std::span<const int64_t> indices);
 
 }  // namespace sgan

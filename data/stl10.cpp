@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 constexpr int64_t kSide = 96;
 constexpr int64_t kImage = 3 * kSide * kSide;
 constexpr uint8_t kClasses = 10;
+constexpr const char* kClassNames = "class_names.txt";
 
 std::vector<std::string> parts_of(Split split) {
   if (split == Split::automatic) return {"train", "unlabeled"};
@@ -59,6 +60,28 @@ void append_labels(const FileBytes& file, int64_t images, std::vector<int64_t>& 
   }
 }
 
+std::vector<fs::path> part_files(const DataOptions& options) {
+  const fs::path folder = folder_of(options);
+  if (!fs::is_directory(folder)) {
+    throw UserError(
+        fmt::format("data.path: {} is no folder. Set it to the folder of STL-10's binary files; unpack "
+                    "stl10_binary.tar.gz first.",
+                    options.path));
+  }
+  std::vector<fs::path> files;
+  for (const std::string& part : parts_of(options.split)) {
+    files.push_back(folder / (part + "_X.bin"));
+    if (part != "unlabeled") files.push_back(folder / (part + "_y.bin"));
+  }
+  for (const fs::path& file : files) {
+    if (fs::exists(file)) continue;
+    throw UserError(fmt::format("data.path: {} holds no {}. Set it to the folder of STL-10's binary files{}.",
+                                folder.string(), file.filename().string(),
+                                options.split == Split::automatic ? ", or data.split to train or test" : ""));
+  }
+  return files;
+}
+
 }  // namespace
 
 Dataset read_stl10(const std::vector<Stl10Part>& parts, std::vector<std::string> classes, const DataOptions& options,
@@ -83,38 +106,22 @@ Dataset read_stl10(const std::vector<Stl10Part>& parts, std::vector<std::string>
 }
 
 std::vector<fs::path> stl10_files(const DataOptions& options) {
-  const fs::path folder = folder_of(options);
-  if (!fs::is_directory(folder)) {
-    throw UserError(
-        fmt::format("data.path: {} is no folder. Set it to the folder of STL-10's binary files; unpack "
-                    "stl10_binary.tar.gz first.",
-                    options.path));
-  }
-  std::vector<fs::path> files;
-  for (const std::string& part : parts_of(options.split)) {
-    files.push_back(folder / (part + "_X.bin"));
-    if (part != "unlabeled") files.push_back(folder / (part + "_y.bin"));
-  }
-  for (const fs::path& file : files) {
-    if (fs::exists(file)) continue;
-    throw UserError(fmt::format("data.path: {} holds no {}. Set it to the folder of STL-10's binary files{}.",
-                                folder.string(), file.filename().string(),
-                                options.split == Split::automatic ? ", or data.split to train or test" : ""));
-  }
+  std::vector<fs::path> files = part_files(options);
+  const fs::path names = folder_of(options) / kClassNames;
+  if (fs::exists(names)) files.push_back(names);
   return files;
 }
 
 Dataset load_stl10(const DataOptions& options, int64_t threads, const LoadProgress& progress) {
   std::vector<Stl10Part> parts;
-  for (const fs::path& file : stl10_files(options)) {
+  for (const fs::path& file : part_files(options)) {
     if (file.filename().string().ends_with("_X.bin")) {
       parts.push_back({map_file(file), std::nullopt});
     } else {
       parts.back().labels = map_file(file);
     }
   }
-  return read_stl10(parts, read_class_names(folder_of(options) / "class_names.txt", kClasses), options, threads,
-                    progress,
+  return read_stl10(parts, read_class_names(folder_of(options) / kClassNames, kClasses), options, threads, progress,
                     fmt::format("stl10 {}, {} split", options.path, fmt::join(parts_of(options.split), " and ")));
 }
 

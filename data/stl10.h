@@ -29,7 +29,7 @@ Dataset read_stl10(const std::vector<Stl10Part>& parts, std::vector<std::string>
 // takes the 5,000 training and 100,000 unlabeled images, and then no labels.
 Dataset load_stl10(const DataOptions& options, int64_t threads, const LoadProgress& progress = {});
 
-// The files that load_stl10 reads.
+// The files that load_stl10 reads, that of the classes' names last, if it is there.
 std::vector<std::filesystem::path> stl10_files(const DataOptions& options);
 
 }  // namespace sgan

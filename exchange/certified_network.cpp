@@ -107,6 +107,13 @@ class Scaling {
   }
 
   CertifiedNetwork finish(const NetworkBound& bound) && {
+    for (const auto& [name, tensor] : result_.plain.tensors) {
+      if (tensor.isfinite().all().item<bool>()) continue;
+      throw UserError(
+          fmt::format("{} would exceed float32: this discriminator is so flat that its certified bound is {:g}, and "
+                      "dividing by it scales biases beyond any number. Train one with a less narrow constraint.",
+                      name, 1 / result_.scale));
+    }
     result_.upper = bound.upper;
     for (const auto& node : bound.nodes) {
       if (!node.norm) continue;

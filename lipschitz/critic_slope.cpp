@@ -3,13 +3,16 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/utils.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 namespace sgan {
 namespace {
 
 constexpr int64_t kBatch = 256;
+constexpr double kRounding = 256 * std::numeric_limits<double>::epsilon();  // of a critic's value, relative
 
 torch::Tensor gradients_of(const CriticFunction& critic, const torch::Tensor& points) {
   const torch::AutoGradMode with_grad(true);
@@ -38,7 +41,11 @@ torch::Tensor secants_of_batch(const CriticFunction& critic, const torch::Tensor
     const auto below = points - share * typical_length * directions;
     // The distance as it was rounded, not as it was meant.
     const auto distance = lengths(above - below);
-    const auto rise = (critic(above) - critic(below)).abs();
+    const auto high = critic(above);
+    const auto low = critic(below);
+    // What rounding may have added, lest a flat critic's noise pass for a slope.
+    const auto rounding = kRounding * (high.abs() + low.abs());
+    const auto rise = ((high - low).abs() - rounding).clamp_min(0);
     steepest = torch::maximum(steepest, rise / distance.where(distance > 0, torch::full_like(distance, INFINITY)));
   }
   return steepest;
@@ -63,6 +70,13 @@ torch::Tensor secants_at(const CriticFunction& critic, const torch::Tensor& poin
   std::vector<torch::Tensor> parts;
   for (const auto& part : points.split(kBatch)) parts.push_back(secants_of_batch(critic, part, typical_length));
   return torch::cat(parts);
+}
+
+torch::Tensor slopes_beside(const CriticFunction& critic, const torch::Tensor& points, at::Generator generator) {
+  const auto length = 1e-7 * lengths(points).mean().item<double>();
+  const auto numbers = static_cast<double>(points[0].numel());
+  const auto noise = torch::randn(points.sizes(), generator, points.options());
+  return slopes_at(critic, points + noise * (std::max(length, 1e-12) / std::sqrt(numbers)));
 }
 
 CriticSlope critic_slope(const CriticFunction& critic, const torch::Tensor& points) {

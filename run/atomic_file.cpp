@@ -3,32 +3,75 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/random.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
+#include <fstream>
 #include <optional>
+#include <random>
+#include <string>
 #include <system_error>
+
+#include "run/sha256.h"
 
 namespace sgan {
 namespace {
 
 constexpr std::string_view kTemporaryMark = ".tmp-";
+constexpr size_t kMarkLength = 8;
 
 std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
-// The process that wrote a temporary file of this name; none for any other file.
-std::optional<pid_t> temporary_owner(std::string_view name) {
+// Where process numbers mean something: this boot of this machine and, within it, this container. Eight hexadecimal
+// digits.
+std::string system_mark() {
+  std::error_code error;
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  std::string boot;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
+  Sha256 sha;
+  sha.update(host.data());
+  sha.update(boot);
+  sha.update(std::filesystem::read_symlink("/proc/self/ns/pid", error).string());
+  return sha.hex().substr(0, kMarkLength);
+}
+
+std::string random_mark() {
+  uint32_t value = 0;
+  if (::getrandom(&value, sizeof(value), 0) != sizeof(value)) value = static_cast<uint32_t>(std::random_device()());
+  return fmt::format("{:08x}", value);
+}
+
+// Who wrote a temporary file.
+struct Writer {
+  pid_t process = 0;
+  std::string system;  // its system_mark(), where the name has one
+};
+
+// The writer of a temporary file of this name, ".<name>.tmp-<pid>-<system>-<random>", or of earlier versions without
+// what follows the number; none for any other file.
+std::optional<Writer> temporary_writer(std::string_view name) {
   const size_t mark = name.rfind(kTemporaryMark);
   if (!name.starts_with('.') || mark == name.npos) return std::nullopt;
-  const std::string_view digits = name.substr(mark + kTemporaryMark.size());
-  pid_t owner = 0;
-  const auto [end, error] = std::from_chars(digits.begin(), digits.end(), owner);
-  if (error != std::errc() || end != digits.end() || owner <= 0) return std::nullopt;
-  return owner;
+  const std::string_view rest = name.substr(mark + kTemporaryMark.size());
+  Writer writer;
+  const auto [end, error] = std::from_chars(rest.begin(), rest.end(), writer.process);
+  if (error != std::errc() || writer.process <= 0) return std::nullopt;
+  const std::string_view marks = rest.substr(static_cast<size_t>(end - rest.begin()));
+  if (marks.empty()) return writer;
+  const bool well_formed = marks.size() == 2 * (kMarkLength + 1) && marks[0] == '-' && marks[kMarkLength + 1] == '-' &&
+                           marks.find_first_not_of("-0123456789abcdef") == marks.npos;
+  if (!well_formed) return std::nullopt;
+  writer.system = marks.substr(1, kMarkLength);
+  return writer;
 }
 
 bool is_alive(pid_t process) {
@@ -50,9 +93,9 @@ std::filesystem::path existing_folder_of(const std::filesystem::path& target) {
 
 AtomicFile::AtomicFile(const std::filesystem::path& target)
     : target_(target),
-      temporary_(existing_folder_of(target) /
-                 fmt::format(".{}{}{}", target.filename().string(), kTemporaryMark, ::getpid())),
-      file_(temporary_, O_WRONLY | O_CREAT | O_TRUNC) {}
+      temporary_(existing_folder_of(target) / fmt::format(".{}{}{}-{}-{}", target.filename().string(), kTemporaryMark,
+                                                          ::getpid(), system_mark(), random_mark())),
+      file_(temporary_, O_WRONLY | O_CREAT | O_EXCL) {}
 
 AtomicFile::~AtomicFile() {
   if (!committed_) ::unlink(temporary_.c_str());
@@ -81,11 +124,27 @@ std::string read_file(const std::filesystem::path& path) {
 void remove_stale_temporaries(const std::filesystem::path& folder) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    const std::optional<pid_t> owner = temporary_owner(entry.path().filename().string());
-    if (!owner || (*owner != ::getpid() && is_alive(*owner))) continue;
+    const std::optional<Writer> writer = temporary_writer(entry.path().filename().string());
+    if (!writer || (writer->process != ::getpid() && is_alive(writer->process))) continue;
     if (::unlink(entry.path().c_str()) != 0 && errno != ENOENT) throw file_error("remove", entry.path(), errno);
   }
   if (error && error != std::errc::no_such_file_or_directory) throw file_error("list", folder, error.value());
+}
+
+void remove_abandoned_temporaries(const std::filesystem::path& folder) {
+  constexpr auto kOld = std::chrono::hours(24);
+  const std::string here = system_mark();
+  std::error_code error;
+  using Entries = std::filesystem::directory_iterator;
+  for (Entries entry(folder, error); !error && entry != Entries(); entry.increment(error)) {
+    const std::optional<Writer> writer = temporary_writer(entry->path().filename().string());
+    if (!writer || writer->system.empty()) continue;  // the marks tell our files from other programs'
+    std::error_code unknown;
+    const auto written = std::filesystem::last_write_time(entry->path(), unknown);
+    const bool old = !unknown && std::filesystem::file_time_type::clock::now() - written > kOld;
+    const bool gone = writer->system == here && !is_alive(writer->process);
+    if (old || gone) ::unlink(entry->path().c_str());
+  }
 }
 
 }  // namespace sgan

@@ -24,7 +24,7 @@ class AtomicFile {
 
  private:
   std::filesystem::path target_;
-  std::filesystem::path temporary_;  // .<name>.tmp-<pid>
+  std::filesystem::path temporary_;  // .<name>.tmp-<pid>-<system>-<random>
   FileDescriptor file_;
   bool committed_ = false;
 };
@@ -35,5 +35,9 @@ std::string read_file(const std::filesystem::path& path);
 // Removes the temporary files in `folder` that killed processes left behind. A temporary file of another machine's live
 // process looks the same, so call it only on a folder that this process has locked.
 void remove_stale_temporaries(const std::filesystem::path& folder);
+
+// The same for a folder that nobody has locked and that other machines and containers may write to: removes only what a
+// process of this system wrote that is no more, and what is more than a day old. What cannot be removed stays.
+void remove_abandoned_temporaries(const std::filesystem::path& folder);
 
 }  // namespace sgan

@@ -121,6 +121,30 @@ TEST_F(Lipschitz, ExportsTheGeneratorWithPlainWeights) {
   EXPECT_EQ(run_program({"export", run, "--constant", "2"}).exit_code, 2);
 }
 
+TEST_F(Lipschitz, AnExportReplacesNoCheckpointAndNoDevice) {
+  const auto run = train({});
+  const auto checkpoint = run / "checkpoints" / "step-00000003.safetensors";
+  const auto before = bytes_of(checkpoint);
+  for (const auto& out : {checkpoint, run / "checkpoints" / "mine.safetensors", folder_.path()}) {
+    const auto outcome = run_program({"export", run, "--out", out});
+    EXPECT_EQ(outcome.exit_code, 2) << out;
+    EXPECT_THAT(outcome.err, HasSubstr("Name another file"));
+  }
+  EXPECT_TRUE(bytes_of(checkpoint) == before);
+  EXPECT_EQ(run_program({"export", run, "--certified", "--constant", "nan"}).exit_code, 2);
+}
+
+// A critic that is clipped nearly flat: the lower bound stays below the upper one.
+TEST_F(Lipschitz, OfANearlyFlatCriticStaysABracket) {
+  const auto run = train({"loss=wgan", "discriminator.kind=mlp", "discriminator.channels=1", "discriminator.depth=2",
+                          "constraint.kind=clip", "constraint.clip=1e-3"});
+  const auto outcome = run_program({"lipschitz", run, "--climb", "5", "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto json = Json::parse(outcome.out)["network"];
+  EXPECT_GT(json["lower"].get<double>(), 0);
+  EXPECT_LE(json["lower"].get<double>(), json["upper"].get<double>());
+}
+
 TEST_F(Lipschitz, RefusesToCertifyWhatHasNoUsefulBound) {
   const auto outcome = run_program({"export", train({"discriminator.norm=layer"}), "--certified"});
   EXPECT_EQ(outcome.exit_code, 1);

@@ -1,14 +1,17 @@
 #include "data/cache.h"
 
-#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "data/load.h"
+#include "run/atomic_file.h"
 #include "tests/data/made_files.h"
 #include "tests/data/user_error.h"
 #include "tests/temporary_folder.h"
@@ -96,6 +99,39 @@ TEST_F(Cache, NoticesThatFilesChanged) {
   EXPECT_EQ(load().samples[2][0][0][0].item<int>(), 4);
   fs::remove(folder_ / "images/c/3.png");
   EXPECT_EQ(load().size(), 2);
+}
+
+TEST_F(Cache, NoticesContentOfTheSameSizeAndTime) {
+  const fs::path image = folder_ / "images/b/2.png";
+  ASSERT_EQ(grey_png(2).size(), grey_png(3).size());
+  const auto time = fs::last_write_time(image);
+  load();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // a change within one tick of the clock shows nowhere
+  write("images/b/2.png", grey_png(3));
+  fs::last_write_time(image, time);
+  EXPECT_EQ(load().samples[1][0][0][0].item<int>(), 3);
+
+  write("other.png", grey_png(4));
+  fs::last_write_time(folder_ / "other.png", time);
+  fs::rename(folder_ / "other.png", image);
+  EXPECT_EQ(load().samples[1][0][0][0].item<int>(), 4);
+  EXPECT_THAT(load().description, HasSubstr(kHit));
+}
+
+TEST_F(Cache, WhatAKilledWriterLeftIsRemoved) {
+  const pid_t killed = ::fork();
+  if (killed == 0) {
+    fs::create_directories(options_.cache);
+    AtomicFile unfinished(cache_path(options_));
+    unfinished.write("half a cache");
+    ::_exit(1);
+  }
+  ::waitpid(killed, nullptr, 0);
+  const auto files = [&] { return std::distance(fs::directory_iterator(options_.cache), {}); };
+  ASSERT_EQ(files(), 1);
+  load();
+  EXPECT_TRUE(fs::exists(cache_path(options_)));
+  EXPECT_EQ(files(), 1);
 }
 
 TEST_F(Cache, EveryWayToDecodeHasItsOwn) {

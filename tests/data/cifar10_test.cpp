@@ -107,8 +107,10 @@ TEST_F(Cifar10, ScalesAndConverts) {
 
 TEST_F(Cifar10, ReadsTheNamesOfClassesThatAreThere) {
   write_batches();
+  EXPECT_EQ(cifar10_files(options_).back().filename(), "data_batch_5.bin");
   write("cifar-10-batches-bin/batches.meta.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n");
   EXPECT_THAT(load().classes, ElementsAre("a", "b", "c", "d", "e", "f", "g", "h", "i", "j"));
+  EXPECT_EQ(cifar10_files(options_).back().filename(), "batches.meta.txt");
   write("cifar-10-batches-bin/batches.meta.txt", "a\nb\n");
   EXPECT_EQ(load().classes.front(), "airplane");
 }

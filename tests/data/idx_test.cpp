@@ -2,6 +2,8 @@
 
 #include <fstream>
 
+#include <sys/resource.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -80,6 +82,59 @@ TEST_F(Idx, ScalesAndConverts) {
   options_.size = 2;
   options_.channels = 3;
   EXPECT_TRUE(load().samples.equal(torch::tensor({0, 4, 0, 4}, torch::kUInt8).view({1, 1, 2, 2}).repeat({1, 3, 1, 1})));
+}
+
+TEST_F(Idx, BothSplitsHaveTheSameClasses) {
+  write("train-images-idx3-ubyte", kTwo);
+  write("train-labels-idx1-ubyte", idx_labels(std::string("\0\2", 2)));
+  write("t10k-images-idx3-ubyte", kTwo);
+  write("t10k-labels-idx1-ubyte.gz", gzip(idx_labels("\1\1")));
+  EXPECT_EQ(load().classes.size(), 3u);
+  options_.split = Split::test;
+  EXPECT_EQ(load().classes.size(), 3u);
+  EXPECT_THAT(load().labels, ElementsAre(1, 1));
+  EXPECT_EQ(idx_files(options_).size(), 3u);
+  write("train-labels-idx1-ubyte", "damaged");
+  EXPECT_THAT(error(), HasSubstr("train-labels-idx1-ubyte begins with"));
+}
+
+TEST_F(Idx, ALoneLargeLabelIsDamage) {
+  write("train-images-idx3-ubyte", idx_images(11, 1, 1, std::string(11, 'x')));
+  write("train-labels-idx1-ubyte", idx_labels(std::string("\0\1\2\3\4\5\6\7\x08\x09\xff", 11)));
+  EXPECT_THAT(error(), AllOf(HasSubstr("train-labels-idx1-ubyte: label 10 is 255"), HasSubstr("allowed are 0 to 31")));
+  write("train-labels-idx1-ubyte", idx_labels(std::string("\0\1\2\3\4\5\6\7\x08\x09\x1f", 11)));
+  EXPECT_EQ(load().classes.size(), 32u);
+}
+
+// The most memory this process has had, in MiB.
+int64_t peak_memory() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss / 1024;
+}
+
+TEST_F(Idx, AGzipFileIsUnpackedAsFarAsItsHeaderStates) {
+  std::string zeros;
+  for (int i = 0; i < 512; ++i) zeros += gzip(std::string(1 << 20, '\0'));  // members are joined when they are unpacked
+  const int64_t before = peak_memory();
+  write("train-images-idx3-ubyte.gz", gzip(kTwo) + zeros);
+  EXPECT_THAT(error(), HasSubstr("unpacks to at least 25 bytes, but its header states 2 images of 2x2"));
+  write("train-images-idx3-ubyte.gz", zeros);
+  EXPECT_THAT(error(), HasSubstr("begins with 0x00000000"));
+  EXPECT_LT(peak_memory() - before, 100);
+}
+
+TEST_F(Idx, AGzipFileIsHeldAgainstItsHeader) {
+  const auto error_with = [&](const std::string& bytes) {
+    write("train-images-idx3-ubyte.gz", bytes);
+    return error();
+  };
+  EXPECT_THAT(error_with(gzip(kTwo.substr(0, 23))), HasSubstr("unpacks to 23 bytes, but"));
+  EXPECT_THAT(error_with(gzip(idx_images(~0U, 4096, 4096, ""))), HasSubstr("too few for what its header states"));
+  std::string wrong_checksum = gzip(kTwo);
+  wrong_checksum[wrong_checksum.size() - 6] ^= 1;
+  EXPECT_THAT(error_with(wrong_checksum), HasSubstr("cannot be read"));
+  EXPECT_EQ(error_with(gzip(kTwo)), "no error");
 }
 
 TEST_F(Idx, RefusesDamagedFiles) {

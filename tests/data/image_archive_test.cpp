@@ -1,6 +1,7 @@
 #include "data/image_archive.h"
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 
 #include <fmt/format.h>
@@ -9,6 +10,7 @@
 
 #include "data/image_folder.h"
 #include "data/load_images.h"
+#include "data/printable_name.h"
 #include "tests/data/made_files.h"
 #include "tests/data/user_error.h"
 #include "tests/temporary_folder.h"
@@ -216,6 +218,209 @@ TEST_F(Archive, RefusesWrongChecksums) {
 TEST_F(Archive, RefusesTwoImagesOfOneSample) {
   EXPECT_THAT(error({{"1.jpg.png", grey_png(1)}, {"1.seg.png", grey_png(2)}, {"1.cls", "3"}}),
               HasSubstr("two images of one sample, 1.jpg.png and 1.seg.png"));
+}
+
+const Members kThree = {{"1.png", grey_png(1)}, {"2.png", grey_png(2)}, {"3.png", grey_png(3)}};
+
+TEST_F(Archive, RefusesTarsThatGoOnBehindTheirEnd) {
+  const std::string whole = make_archive(kThree);
+  for (const size_t blocks : {1, 2, 3}) {
+    std::string zeroed = whole;
+    zeroed.replace(whole.find("2.png"), blocks * 512, blocks * 512, '\0');
+    EXPECT_THAT(error_of([&] { load(write("zeroed.tar", zeroed)); }),
+                AllOf(HasSubstr("zeroed.tar cannot be read: it has data after its end (at byte "),
+                      HasSubstr("give each by itself"), HasSubstr("Get it again")))
+        << blocks;
+  }
+  const Members more = {{"4.png", grey_png(4)}};
+  EXPECT_THAT(error_of([&] { load(write("joined.tar", whole + make_archive(more))); }), HasSubstr("after its end"));
+  for (const Packing packing : {Packing::tar_gz, Packing::tar_xz, Packing::tar_bz2, Packing::tar_zst}) {
+    const std::string joined = make_archive(kThree, packing) + make_archive(more, packing);
+    EXPECT_THAT(error_of([&] { load(write("joined", joined)); }),
+                AllOf(HasSubstr("after its end"), HasSubstr("of the unpacked data")))
+        << static_cast<int>(packing);
+  }
+}
+
+TEST_F(Archive, PaddingIsNoData) {
+  for (const size_t padding : {512, 10240, 700'000}) {
+    const std::string zeros(padding, '\0');
+    EXPECT_EQ(load(write("padded.tar", make_archive(kThree) + zeros)).size(), 3);
+    for (const Packing packing : {Packing::tar_gz, Packing::tar_bz2}) {
+      EXPECT_EQ(load(write("padded", make_archive(kThree, packing) + zeros)).size(), 3);
+    }
+  }
+}
+
+// The second of two joined streams is lost if its first byte is damaged.
+TEST_F(Archive, RefusesWhatFollowsCompressedData) {
+  for (const Packing packing : {Packing::tar_gz, Packing::tar_xz, Packing::tar_bz2, Packing::tar_zst}) {
+    const std::string path = write("garbage", make_archive(kThree, packing) + std::string(3000, 'x'));
+    EXPECT_THAT(error_of([&] { load(path); }), HasSubstr("garbage cannot be read: ")) << static_cast<int>(packing);
+  }
+}
+
+// A gzip member may begin at any byte, the last of a block that is read included.
+TEST_F(Archive, ReadsGzipMembersOfAnyLength) {
+  const std::string tar = make_archive(kThree);
+  const std::string second = gzip(tar.substr(600));
+  std::string bytes = gzip(tar.substr(0, 600));
+  while (bytes.size() < (1 << 18) - 1) {  // members without content, whose names fill the room
+    const size_t room = (1 << 18) - 1 - bytes.size();
+    const size_t name = std::min<size_t>(room > 42 ? room - 21 : room, 60'000);
+    std::string empty("\x1f\x8b\x08\x08\0\0\0\0\0\x03", 10);
+    const size_t rest = room - 21 - name;
+    empty += std::string(rest > 0 && rest < 42 ? name - 42 : name, 'n') + '\0';
+    empty += std::string("\x03\0\0\0\0\0\0\0\0\0", 10);
+    bytes += empty;
+  }
+  ASSERT_EQ(bytes.size(), (1 << 18) - 1);
+  EXPECT_EQ(load(write("members.tar.gz", bytes + second)).size(), 3);
+}
+
+TEST_F(Archive, ReadsZipsByTheListAtTheirEnd) {
+  const std::string whole = make_archive(kThree, Packing::zip);
+  std::string damaged = whole;
+  damaged[whole.find("2.png") - 30] ^= 1;  // the signature of the second header
+  EXPECT_THAT(error_of([&] { load(write("damaged.zip", damaged)); }), HasSubstr("damaged.zip cannot be read"));
+  const std::string program(40'000, '#');
+  EXPECT_THAT(values(load(write("program.zip", program + whole))), ElementsAre(1, 2, 3));
+  const size_t list = whole.find("PK\1\2");
+  for (const size_t kept : {list, list + 20, whole.find("PK\5\6") + 10}) {
+    EXPECT_THAT(error_of([&] { load(write("cut.zip", whole.substr(0, kept))); }),
+                HasSubstr("the list of its entries, at its end, is cut off or damaged"));
+  }
+  std::string miscounted = whole;
+  const size_t end = whole.find("PK\5\6");
+  miscounted[end + 8] = miscounted[end + 10] = 4;
+  EXPECT_THAT(error_of([&] { load(write("miscounted.zip", miscounted)); }),
+              HasSubstr("says that it has 4 entries, but lists 3"));
+  std::string renamed = whole;
+  renamed[whole.find("2.png") + 2] = 'q';  // in the header, not in the list
+  EXPECT_THAT(error_of([&] { load(write("renamed.zip", renamed)); }), HasSubstr("another name than the list"));
+}
+
+std::string little_endian(uint64_t number, int bytes) {
+  std::string text;
+  for (int i = 0; i < bytes; ++i) text += static_cast<char>(number >> 8 * i & 0xff);
+  return text;
+}
+
+// PKWARE's APPNOTE.TXT, 4.3.14 and 4.3.15.
+std::string as_zip64(const std::string& zip, uint64_t entries) {
+  const size_t list = zip.find("PK\1\2");
+  const size_t end = zip.find("PK\5\6");
+  const std::string record = "PK\6\6" + little_endian(44, 8) + little_endian(45, 2) + little_endian(45, 2) +
+                             std::string(8, '\0') + little_endian(entries, 8) + little_endian(entries, 8) +
+                             little_endian(end - list, 8) + little_endian(list, 8);
+  const std::string locator = "PK\6\7" + std::string(4, '\0') + little_endian(end, 8) + little_endian(1, 4);
+  const std::string short_end = "PK\5\6" + std::string(4, '\0') + std::string(12, '\xff') + std::string(2, '\0');
+  return zip.substr(0, end) + record + locator + short_end;
+}
+
+TEST_F(Archive, ReadsZipsOfThe64BitKind) {
+  const std::string zip = make_archive(kThree, Packing::zip);
+  EXPECT_THAT(values(load(write("wide.zip", as_zip64(zip, 3)))), ElementsAre(1, 2, 3));
+  EXPECT_THAT(error_of([&] { load(write("wide.zip", as_zip64(zip, 65539))); }),
+              HasSubstr("says that it has 65539 entries, but lists 3"));
+}
+
+TEST_F(Archive, RefusesLongNames) {
+  const auto named = [](size_t bytes) { return std::string(bytes - 4, 'n') + ".png"; };
+  EXPECT_EQ(load(write("long.tar", gnu_tar({{named(4096), grey_png(1)}}))).size(), 1);
+  const std::string text = error_of([&] { load(write("long.tar", gnu_tar({{named(4097), grey_png(1)}}))); });
+  EXPECT_THAT(text, AllOf(HasSubstr("4097 bytes; at most 4096 are allowed"), HasSubstr("nnn…")));
+  EXPECT_LT(text.size(), 500);
+}
+
+TEST_F(Archive, RefusesTooManyNames) {
+  constexpr size_t kEach = 4000;
+  Members members;
+  for (int i = 0; i < 1000; ++i) members.emplace_back(fmt::format("{:0{}}.txt", i, kEach - 4), "");
+  const std::string path = write("shard.tar.gz", gzip(gnu_tar(members)));
+  const ImageArchive::Open open = [path] { return ArchiveReader(fs::path(path)); };
+  EXPECT_THAT(error_of([&] { ImageArchive("shards", std::vector<ImageArchive::Open>(68, open)); }),
+              HasSubstr("shards: the names of its entries have more than 256 MiB"));
+  EXPECT_THAT(error_of([&] { ImageArchive("shards", std::vector<ImageArchive::Open>(2, open)); }),
+              HasSubstr("holds no images"));
+}
+
+TEST_F(Archive, ErrorsCannotCommandATerminal) {
+  const std::string name = "\x1b[2Jx\n\xff";
+  EXPECT_THAT(error_of([&] {
+                load(write("a.tar", gnu_tar({{name + "/../1.png", grey_png(1)}})));
+              }),
+              HasSubstr("called \\x1b[2Jx\\x0a\\xff/../1.png,"));
+  EXPECT_THAT(error_of([&] {
+                load(write("a.tar", gnu_tar({{name + ".cls", "cat"}})));
+              }),
+              HasSubstr("\\x1b[2Jx\\x0a\\xff.cls should hold a label"));
+}
+
+TEST(Printable, EscapesWhatIsNoText) {
+  EXPECT_EQ(printable_name("a/b ä日本😀.png"), "a/b ä日本😀.png");
+  EXPECT_EQ(printable_name(std::string_view("\0\t\x7f", 3)), "\\x00\\x09\\x7f");
+  EXPECT_EQ(printable_name("\xc2\x9b"
+                           "31m"),
+            "\\xc2\\x9b31m");  // C1: a control sequence in one character
+  EXPECT_EQ(printable_name("\xe2\x80\xae"
+                           "gpj"),
+            "\\xe2\\x80\\xaegpj");  // turns the direction of text
+  EXPECT_EQ(printable_name("\xc0\xaf\xed\xa0\x80\xe4\xb8"), "\\xc0\\xaf\\xed\\xa0\\x80\\xe4\\xb8");
+  EXPECT_EQ(printable_name(std::string(200, 'a')), std::string(200, 'a'));
+  EXPECT_EQ(printable_name(std::string(201, 'a')), std::string(200, 'a') + "…");
+  EXPECT_EQ(printable_name(std::string(199, 'a') + "ä"), std::string(199, 'a') + "…");
+}
+
+TEST_F(WebDataset, LabelsMustBeThoseOfTheSplit) {
+  const std::string path = write(
+      "split.tar", make_archive({{"train/1.png", grey_png(1)}, {"train/1.CLS", "3"}, {"test/2.png", grey_png(2)}}));
+  EXPECT_THAT(load(path).labels, ElementsAre(3));
+  options_.split = Split::test;
+  EXPECT_THAT(load(path).labels, IsEmpty());
+}
+
+// An archive of pictures is no WebDataset: files that share a stem are different pictures.
+TEST_F(Archive, WithoutLabelsEveryImageCounts) {
+  const Members pictures = {{"1.png", grey_png(1)}, {"1.edit.png", grey_png(2)}, {"2.png", grey_png(3)}};
+  EXPECT_EQ(load(write("pictures.tar", make_archive(pictures))).size(), 3);
+}
+
+TEST_F(Archive, OfOneNameTheLastIsTaken) {
+  const Members twice = {{"1.png", grey_png(1)}, {"2.png", grey_png(2)}, {"./1.png", grey_png(7)}};
+  EXPECT_THAT(values(load(write("twice.tar", make_archive(twice)))), ElementsAre(7, 2));
+}
+
+TEST_F(Archive, NamesAreNormalized) {
+  const Members members = {{".//b/3.png", grey_png(3)}, {"a/./1.png", grey_png(1)}, {"a//./2.png", grey_png(2)}};
+  const Dataset found = load(write("dots.tar", make_archive(members)));
+  EXPECT_THAT(values(found), ElementsAre(1, 2, 3));
+  EXPECT_THAT(found.classes, ElementsAre("a", "b"));
+  EXPECT_THAT(error({{"./a/.././../1.png", grey_png(1)}}), HasSubstr("tampering"));
+  EXPECT_THAT(error({{"//etc/1.png", grey_png(1)}}), HasSubstr("tampering"));
+}
+
+TEST_F(Archive, RefusesAnArchiveThatChanged) {
+  const std::string path = write("a.tar", make_archive({{"1.png", grey_png(1)}, {"1.cls", "1"}}));
+  const ImageArchive archive(path);
+  fs::remove(path);
+  write("a.tar", make_archive({{"1.png", grey_png(2)}, {"1.cls", "2"}}));
+  fs::last_write_time(path, fs::last_write_time(path) + std::chrono::seconds(5));
+  EXPECT_THAT(error_of([&] { load_images(archive, options_, 1); }), HasSubstr("a.tar changed while it was read"));
+
+  std::string bytes = make_archive(kThree);
+  const std::span<const uint8_t> view(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  const ImageArchive renamed("memory", {[view] { return ArchiveReader(view, "memory"); }});
+  std::ranges::copy(make_archive({{"4.png", grey_png(1)}, {"2.png", grey_png(2)}, {"3.png", grey_png(3)}}),
+                    bytes.begin());
+  EXPECT_THAT(error_of([&] { load_images(renamed, options_, 1); }), HasSubstr("memory changed while it was read"));
+}
+
+TEST_F(Archive, NamesTheDataSetThatItIs) {
+  EXPECT_THAT(error({{"cifar-10-batches-bin/data_batch_1.bin", "x"}}), HasSubstr("set data.kind to cifar10"));
+  EXPECT_THAT(error({{"cifar-10-batches-py/data_batch_1", "x"}}), HasSubstr("get cifar-10-binary.tar.gz"));
+  EXPECT_THAT(error({{"stl10_binary/train_X.bin", "x"}}), HasSubstr("STL-10's binary version: unpack it"));
+  EXPECT_THAT(error({{"MNIST/raw/train-images-idx3-ubyte", "x"}}), HasSubstr("data.kind to idx"));
 }
 
 TEST_F(Archive, PathsThatExistMayHaveBraces) {

@@ -78,6 +78,22 @@ TEST_F(FolderOfImages, LinksThatLeadBackAddNothing) {
   EXPECT_EQ(load().size(), 2);
 }
 
+TEST_F(FolderOfImages, LinksThatLeadNowhereAreUnreadableImages) {
+  write("a.png", {1});
+  fs::create_symlink("missing.png", folder_.path() / "dangling.png");
+  fs::create_symlink("loop.png", folder_.path() / "loop.png");
+  fs::create_symlink("loop", folder_.path() / "loop");  // no image, so nothing is missing
+  EXPECT_THAT(
+      error(),
+      AllOf(HasSubstr("2 of 3 images cannot be read"), HasSubstr("dangling.png is a link to a file that is not there"),
+            HasSubstr("loop.png is a link that leads round in a circle"), HasSubstr("data.on_error: skip")));
+  options_.on_error = OnError::skip;
+  EXPECT_EQ(load().size(), 1);
+  EXPECT_EQ(load().skipped, 2);
+  options_.path = folder_.path() / "loop";
+  EXPECT_THAT(error(), HasSubstr("Check its permissions and the links in it"));
+}
+
 TEST_F(FolderOfImages, APipeIsRefusedInsteadOfAwaited) {
   write("a.png", {1});
   ASSERT_EQ(mkfifo((folder_.path() / "z.png").c_str(), 0600), 0);
@@ -242,6 +258,26 @@ TEST_F(FolderOfImages, TakesTheSplitAskedFor) {
   EXPECT_THAT(values(load()), ElementsAre(3));
   options_.split = Split::unlabeled;
   EXPECT_THAT(error(), HasSubstr("it holds test/, train/."));
+}
+
+TEST_F(FolderOfImages, AClassHasOneNumberInAllSplits) {
+  for (const std::string name : {"train/a/1.png", "train/b/1.png", "train/c/1.png", "test/a/1.png", "test/c/1.png"}) {
+    write(name, {1});
+  }
+  write("unlabeled/z/1.png", {1});
+  EXPECT_THAT(load().labels, ElementsAre(0, 1, 2));
+  options_.split = Split::test;
+  EXPECT_THAT(load().labels, ElementsAre(0, 2));
+  EXPECT_THAT(load().classes, ElementsAre("a", "b", "c"));
+  options_.split = Split::unlabeled;
+  EXPECT_THAT(load().classes, ElementsAre("z"));
+
+  // Not even a class whose images all are skipped gives up its number.
+  options_.split = Split::train;
+  options_.on_error = OnError::skip;
+  write_text("train/b/1.png", "broken");
+  EXPECT_THAT(load().labels, ElementsAre(0, 2));
+  EXPECT_THAT(load().classes, ElementsAre("a", "b", "c"));
 }
 
 // Four files that cannot be read, each in its own way, and two that can.

@@ -90,6 +90,19 @@ TEST_F(Inspect, ReadsBinaryFiles) {
   EXPECT_EQ(found.suggested_channels(), 1);
 }
 
+TEST_F(Inspect, BinaryImagesNeedNotBeSquare) {
+  for (const bool packed : {false, true}) {
+    const std::string images = idx_images(2, 20, 36, std::string(2 * 720, 'x'));
+    const std::string name = packed ? "packed/train-images-idx3-ubyte.gz" : "plain/train-images-idx3-ubyte";
+    write(name, packed ? gzip(images) : images);
+    const Inspection found = inspect(DataKind::idx, packed ? "packed" : "plain");
+    EXPECT_THAT(found.sizes, ElementsAre(Pair(ImageSize{36, 20}, 2)));
+    EXPECT_EQ(found.readable, 2);
+    EXPECT_EQ(found.sheet.sizes(), (std::vector<int64_t>{2, 3, 20, 20}));
+    EXPECT_EQ(found.suggested_size(), 16);
+  }
+}
+
 TEST(Inspection, SuggestsWhatMostImagesFill) {
   const auto suggested = [](std::map<ImageSize, int64_t> sizes) {
     Inspection inspection;

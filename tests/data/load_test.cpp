@@ -9,6 +9,7 @@
 #include "configs/error.h"
 #include "data/digits.h"
 #include "tests/data/made_files.h"
+#include "tests/data/user_error.h"
 #include "tests/temporary_folder.h"
 
 namespace sgan {
@@ -118,6 +119,15 @@ TEST(LoadDataset, RefusesOptionsWithoutEffect) {
   expect_usage_error({.kind = DataKind::idx, .path = "x", .on_error = OnError::skip}, HasSubstr("data.on_error"));
   expect_usage_error({.kind = DataKind::folder, .path = ""}, HasSubstr("data.path is empty"));
   expect_usage_error({.kind = DataKind::digits, .path = {}, .on_error = OnError::skip}, HasSubstr("data.on_error"));
+}
+
+TEST(LoadDataset, TellsStl10ByItsNames) {
+  TemporaryFolder folder;
+  for (const char* name : {"train_X.bin", "train_y.bin", "unlabeled_X.bin", "stl10_binary.tar.gz"}) {
+    write(folder / name, std::string(27648, '\1'));
+    const DataOptions options{.kind = DataKind::automatic, .path = folder / name};
+    EXPECT_THAT(error_of([&] { load_dataset(options, 0, 1); }), HasSubstr("Set it to the folder of STL-10's binary"));
+  }
 }
 
 TEST(LoadDataset, RefusesOtherChannelCounts) {

@@ -67,6 +67,14 @@ std::string make_archive(const Members& members, Packing packing) {
       });
 }
 
+std::string gnu_tar(const Members& members) {
+  size_t room = 0;
+  for (const auto& [name, content] : members) room += 2 * name.size() + content.size() + 4096;
+  return write_archive(room, archive_write_set_format_gnutar, [&](archive* writer) {
+    for (const auto& [name, content] : members) write_member(writer, name, content);
+  });
+}
+
 std::string gzip(const std::string& content) {
   const auto set = [](archive* writer) {
     archive_write_set_format_raw(writer);

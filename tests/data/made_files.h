@@ -21,6 +21,8 @@ using Members = std::vector<std::pair<std::string, std::string>>;  // name and c
 enum class Packing { tar, tar_gz, tar_xz, tar_bz2, tar_zst, zip };
 std::string make_archive(const Members& members, Packing packing = Packing::tar);
 std::string gzip(const std::string& content);
+// A tar as GNU's program writes it, which keeps names of any length and any bytes.
+std::string gnu_tar(const Members& members);
 
 std::string big_endian(uint32_t number);
 std::string idx_images(uint32_t count, uint32_t height, uint32_t width, const std::string& pixels);

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "data/source_labels.h"
 #include "tests/data/user_error.h"
 
 namespace sgan {
@@ -95,6 +96,26 @@ TEST(SelectSplit, AutomaticNeverMixesOtherSplits) {
                 select_split(Names({"test/1.png", "val/2.png"}), Split::automatic);
               }),
               HasSubstr("source holds test/, val/, but no folder train"));
+}
+
+TEST(LabelImages, ClassesAreThoseOfAllSplits) {
+  const Names names({"x/README.png", "x/Train/b/1.png", "x/Val/c/2.png", "x/test/a/3.png", "x/test/b/4.png",
+                     "x/test/rest.png", "x/unlabeled/0/5.png"});
+  const auto labels_of = [](const Names& source, Split split) {
+    const SplitSelection selection = select_split(source, split);
+    return label_images(source.images(), selection, selection.images);
+  };
+  const SourceLabels train = labels_of(names, Split::train);
+  EXPECT_THAT(train.classes, ElementsAre("a", "b", "c"));
+  EXPECT_THAT(train.labels, ElementsAre(1));
+  EXPECT_TRUE(labels_of(names, Split::test).labels.empty());  // rest.png lies in no folder
+  EXPECT_THAT(labels_of(names, Split::unlabeled).classes, ElementsAre("0"));
+
+  const std::vector<SourceImage> numbered = {{.name = "test/1.png", .error = {}, .label = 4},
+                                             {.name = "train/1.png", .error = {}, .label = 2},
+                                             {.name = "unlabeled/1.png", .error = {}, .label = 9}};
+  const SplitSelection selection{.images = {1}, .prefix = 6, .folder = "train"};
+  EXPECT_THAT(label_images(numbered, selection, selection.images).classes, ElementsAre("0", "1", "2", "3", "4"));
 }
 
 }  // namespace

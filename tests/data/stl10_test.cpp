@@ -89,6 +89,9 @@ TEST_F(Stl10, ScalesTheWholeImage) {
 TEST_F(Stl10, ReadsTheNamesOfClasses) {
   write("class_names.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n");
   EXPECT_EQ(load(Split::test).classes.at(1), "b");
+  EXPECT_EQ(stl10_files(options_).back().filename(), "class_names.txt");
+  fs::remove(folder_ / "stl10_binary/class_names.txt");
+  EXPECT_EQ(stl10_files(options_).back().filename(), "test_y.bin");
 }
 
 TEST_F(Stl10, RefusesDamagedFiles) {

@@ -48,6 +48,25 @@ TEST(Secants, AreNotFooledByAKink) {
   EXPECT_NEAR(secants_at(critic, points).max().item<double>(), 0.8, 1e-9);
 }
 
+// Of a critic that is all but flat, the quotients of short steps are rounding noise and do not count.
+TEST(Secants, OfAFlatCriticAreNotItsRounding) {
+  const auto weight = 1e-12 * torch::tensor({1.0, -2.0, 0.0, 2.0}, torch::kDouble);
+  const auto critic = [&](const torch::Tensor& x) { return torch::mv(x.flatten(1), weight) + 1.0 / 3; };
+  const auto points = torch::randn({50, 4}, make_generator(1, torch::kCPU), torch::kDouble);
+  EXPECT_LE(secants_at(critic, points).max().item<double>(), 3e-12);
+}
+
+TEST(SlopesBeside, AreThoseOfTheLinearPiecesNextToAKink) {
+  const auto critic = [](const torch::Tensor& x) {
+    const auto leaky = [](const torch::Tensor& y) { return torch::where(y > 0, y, 0.2 * y); };
+    return (2 * x - leaky(x) + leaky(-x)).flatten();
+  };
+  const auto points = torch::tensor({{0.0}, {1.0}}, torch::kDouble);
+  const auto slopes = slopes_beside(critic, points, make_generator(1, torch::kCPU));
+  EXPECT_NEAR(slopes[0].item<double>(), 0.8, 1e-12);
+  EXPECT_NEAR(slopes[1].item<double>(), 0.8, 1e-12);
+}
+
 // A jump has no largest difference quotient; the shortest step finds the steepest.
 TEST(Secants, SeeAJumpThatSlopesDoNot) {
   const auto critic = [](const torch::Tensor& x) { return (0.5 * x + (x > 0).to(torch::kDouble)).flatten(); };
