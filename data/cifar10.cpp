@@ -9,6 +9,7 @@
 #include "configs/error.h"
 #include "data/archive_reader.h"
 #include "data/limits.h"
+#include "data/printable_name.h"
 #include "data/raw_images.h"
 
 namespace sgan {
@@ -42,7 +43,7 @@ std::vector<FileBytes> read_archive(const fs::path& path, const std::vector<std:
   while (const std::optional<ArchiveEntry> entry = reader.next()) {
     const auto found = std::ranges::find(names, fs::path(entry->name).filename().string());
     if (found == names.end() || !entry->file) continue;
-    const std::string name = fmt::format("{}: {}", path.string(), entry->name);
+    const std::string name = fmt::format("{}: {}", path.string(), printable_name(entry->name));
     auto bytes = reader.read(kMaxImageBytes);
     if (!bytes) throw UserError(fmt::format("{} {}.", name, too_many_image_bytes()));
     batches[found - names.begin()] = hold_bytes(name, std::move(*bytes));

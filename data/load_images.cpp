@@ -16,6 +16,7 @@
 #include "configs/error.h"
 #include "data/decode_image.h"
 #include "data/image_size.h"
+#include "data/printable_name.h"
 #include "data/source_labels.h"
 #include "data/split_folder.h"
 
@@ -120,7 +121,7 @@ void require_readable(const Images& images, OnError on_error) {
       text += "\n  …";
       break;
     }
-    text += fmt::format("\n  {} {}", image.name, image.error);
+    text += fmt::format("\n  {} {}", printable_name(image.name), image.error);
   }
   text += none_left ? "\nIs data.path the right one?" : "\nRepair or remove them, or set data.on_error: skip.";
   throw UserError(text);
@@ -145,7 +146,7 @@ void require_same(const Images& images, const Trait& trait, std::string_view pro
   std::string text = fmt::format("{}:", problem);
   for (size_t i = 0; i < std::min(sorted.size(), kExamples); ++i) {
     const auto& [name, group] = sorted[i];
-    text += fmt::format("\n  {}: {} images, such as {}", name, group.count, group.first->name);
+    text += fmt::format("\n  {}: {} images, such as {}", name, group.count, printable_name(group.first->name));
   }
   if (sorted.size() > kExamples) text += fmt::format("\n  … {} more", sorted.size() - kExamples);
   throw UserError(fmt::format("{}\n{}", text, next_step));
@@ -158,8 +159,8 @@ void require_common_size(const Images& images) {
   require_same(images, size, "the images differ in size", kNextStep);
   const Image& example = *std::ranges::find_if(images, [](const Image& image) { return image.error.empty(); });
   if (example.size.width != example.size.height) {
-    throw UserError(
-        fmt::format("the images must be square, but are {}, such as {}\n{}", size(example), example.name, kNextStep));
+    throw UserError(fmt::format("the images must be square, but are {}, such as {}\n{}", size(example),
+                                printable_name(example.name), kNextStep));
   }
 }
 

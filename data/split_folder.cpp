@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "configs/error.h"
+#include "data/printable_name.h"
 
 namespace sgan {
 namespace {
@@ -44,6 +45,13 @@ std::vector<std::string> level_below(const std::vector<SourceImage>& images, siz
     if (level.empty() || level.back() != first) level.emplace_back(first);  // the names are sorted
   }
   return level;
+}
+
+// For messages: an archive's names may hold anything.
+std::string listed(const std::vector<std::string>& level) {
+  std::vector<std::string> names;
+  for (const std::string& name : level) names.push_back(printable_name(name));
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 std::string folder_name(const std::string& first) {
@@ -90,7 +98,7 @@ SplitSelection select_split(const ImageSource& source, Split split) {
   if (splits && split == Split::automatic) {
     if (level.size() == 1) return take(images, prefix, level.front());
     throw UserError(fmt::format("{} holds {}, but no folder train. Set data.split to the one to take.", source.what(),
-                                fmt::join(level, ", ")),
+                                listed(level)),
                     UserError::Kind::usage);
   }
   if (split == Split::automatic) return take(images, source.may_be_wrapped() ? prefix : 0, "");
@@ -100,7 +108,7 @@ SplitSelection select_split(const ImageSource& source, Split split) {
   level.resize(std::min(level.size(), kExamples));
   throw UserError(
       fmt::format("data.split is {}, but {} has no folder {}; it holds {}{}. Set data.split to auto, which takes all.",
-                  name_of(split), source.what(), fmt::join(folders_of(split), " or "), fmt::join(level, ", "),
+                  name_of(split), source.what(), fmt::join(folders_of(split), " or "), listed(level),
                   more ? ", …" : ""),
       UserError::Kind::usage);
 }
