@@ -189,8 +189,11 @@ Bracket measure_bracket(const BracketSubject& subject, const BracketRequest& req
 
   Bracket bracket;
   bracket.spectrum = spectrum_of(*network, weights, request.layer);
-  bracket.bound = bound_network(
-      *network, weights, {.exact_side = request.exact_side, .cholesky_side = request.factored_side}, request.progress);
+  bracket.bound = bound_network(*network, weights,
+                                {.exact_side = request.exact_side,
+                                 .cholesky_side = request.factored_side,
+                                 .gram_iterations = request.gram_iterations},
+                                request.progress);
   if (config.discriminator.gradient_normalization) bound_by_gradient_normalization(bracket.bound);
 
   measure_slopes(subject, request, bracket);

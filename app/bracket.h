@@ -22,6 +22,7 @@ struct BracketRequest {
   std::string layer = {};  // whose singular values are wanted too; empty: none
   int64_t exact_side = 1500;
   int64_t factored_side = 4096;
+  int64_t gram_iterations = 0;
   std::function<void(int64_t done, int64_t total)> progress = {};
 };
 

@@ -3,6 +3,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <cmath>
+#include <limits>
 #include <memory>
 
 #include "app/bracket.h"
@@ -127,7 +128,7 @@ void add_lipschitz_command(CLI::App& program) {
       ->check(CLI::Range(0, 100000));
   command->add_option("--seed", arguments->request.seed, "Seed of the points and of the search")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()));
   command->add_option("--layer", arguments->request.layer, "Layer whose singular values the page plots too")
       ->type_name("NAME");
   command
@@ -140,6 +141,11 @@ void add_lipschitz_command(CLI::App& program) {
                    "Certify by a Cholesky factor up to this side; takes 16 bytes times its square")
       ->capture_default_str()
       ->check(CLI::Range(0, 40000));
+  command
+      ->add_option("--gram-iterations", arguments->request.gram_iterations,
+                   "Bound layers by so many Gram iterations too, which need no eigenvalues; 0: not")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 60));
   command->add_flag("--json", arguments->json, "Print JSON");
   command->footer(kFooter);
   command->callback([arguments] { lipschitz(*arguments); });

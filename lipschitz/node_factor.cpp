@@ -44,7 +44,7 @@ struct Factor {
         return {};
       case NormKind::batch:
         return {largest(number(norm, "weight") / (number(norm, "running_var") + kNormEps).sqrt()),
-                "max|γ|/√(running variance + ε), eval mode"};
+                "max|γ|/√(running variance + ε), eval mode; in training mode none"};
       case NormKind::mean_only_batch:
         return {1, "a shift, eval mode"};
       case NormKind::layer:
