@@ -3,6 +3,7 @@
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -82,12 +83,22 @@ std::string spread_text(const Json& score) {
   return "± " + format_number(score["spread"].get<double>(), 3);
 }
 
+// "1437/1000": real and generated images that the score looked at.
+std::string images_text(const Json& result, const Json& score) {
+  for (const auto* key : {"images", "points"}) {
+    if (score.contains(key)) return fmt::format("{0}/{0}", score[key].get<int64_t>());
+  }
+  const auto& protocol = result["protocol"];
+  if (score.contains("generated")) return fmt::format("{}", score["generated"].get<int64_t>());
+  return fmt::format("{}/{}", protocol["real"]["count"].get<int64_t>(), protocol["generated"]["count"].get<int64_t>());
+}
+
 void print(const Json& result) {
-  Table table{{"score", "value", "spread", "better", "seconds"}, {}};
+  Table table{{"score", "value", "spread", "better", "images", "seconds"}, {}};
   for (const auto& [name, score] : result["scores"].items()) {
     auto value = format_number(score["value"].get<double>(), 5);
     if (score.contains("of")) value += " of " + format_number(score["of"].get<double>(), 5);
-    table.rows.push_back({name, value, spread_text(score), score.value("better", ""),
+    table.rows.push_back({name, value, spread_text(score), score.value("better", ""), images_text(result, score),
                           score.contains("seconds") ? format_number(score["seconds"].get<double>(), 2) : ""});
   }
   fmt::print("{}", text_table(table, {0, 3}));
@@ -111,6 +122,35 @@ void print(const Json& result) {
   fmt::print("took       {:.1f} s\n", result["seconds"].get<double>());
 }
 
+// Toys have scores of their own, to which most options say nothing.
+void check_options(const Config& config, const EvaluationOptions& options, const Arguments& arguments) {
+  const bool names_network = options.features == FeatureKind::inception || options.features == FeatureKind::script;
+  if (arguments.network && !names_network) {
+    throw UserError("--network names a file, but --features is neither inception nor script, so nothing would read it.",
+                    UserError::Kind::usage);
+  }
+  if (!is_planar(config.data.kind)) return;
+  if (arguments.metrics || arguments.features || arguments.network || arguments.real || !arguments.references.empty() ||
+      !arguments.dump.empty()) {
+    throw UserError(
+        fmt::format("this run is on {}: points are scored by their modes and by W1. --metrics, --features, --network, "
+                    "--reference, --real and --dump are for images; leave them out.",
+                    name_of(config.data.kind)),
+        UserError::Kind::usage);
+  }
+}
+
+// A folder of its own, so that no file of another protocol stays among these.
+void prepare_dump(const std::filesystem::path& folder) {
+  if (folder.empty()) return;
+  if (std::filesystem::exists(folder) && !std::filesystem::is_empty(folder)) {
+    throw UserError(
+        fmt::format("--dump {}: there is something already. Give a new or an empty folder.", folder.string()),
+        UserError::Kind::usage);
+  }
+  std::filesystem::create_directories(folder);
+}
+
 void write_images(const std::filesystem::path& folder, const torch::Tensor& images) {
   std::filesystem::create_directories(folder);
   for (int64_t i = 0; i < images.size(0); ++i) {
@@ -124,12 +164,17 @@ void write_statistics(const std::filesystem::path& path, const torch::Tensor& fe
 }
 
 // Everything that other programs need to check the scores.
-void dump(const std::filesystem::path& folder, const Evaluator& evaluator, const EvaluationArtifacts& artifacts) {
+void dump(const std::filesystem::path& folder, const Evaluator& evaluator, const EvaluationArtifacts& artifacts,
+          const Json& result) {
+  write_file_atomically(folder / "result.json", result.dump(2) + "\n");
   write_images(folder / "real", evaluator.real().samples);
   write_images(folder / "fake", artifacts.fake);
   if (!artifacts.fake_features.defined()) return;
   write_npy(folder / "features-real.npy", evaluator.real_features());
   write_npy(folder / "features-fake.npy", artifacts.fake_features);
+  if (artifacts.fake_probabilities.defined()) {
+    write_npy(folder / "probabilities-fake.npy", artifacts.fake_probabilities);
+  }
   write_statistics(folder / "statistics-real.npz", evaluator.real_features());
   write_statistics(folder / "statistics-fake.npz", artifacts.fake_features);
 }
@@ -152,11 +197,23 @@ void record(const std::filesystem::path& run, const std::string& name, const Jso
   tell(fmt::format("nearest training images, each right of the generated one: {}\n", picture.string()));
 }
 
-void evaluate(const Arguments& arguments) {
+template <class Item>
+std::vector<Item> each_once(const std::vector<Item>& items) {
+  std::vector<Item> result;
+  for (const auto& item : items) {
+    if (std::ranges::find(result, item) == result.end()) result.push_back(item);
+  }
+  return result;
+}
+
+void evaluate(Arguments arguments) {
+  arguments.references = each_once(arguments.references);
+  arguments.weights = each_once(arguments.weights);
   const bool several = arguments.references.size() > 1 || arguments.weights.size() > 1;
   if (several && !arguments.dump.empty()) {
     throw UserError("--dump takes one protocol; name one reference and one kind of weights.", UserError::Kind::usage);
   }
+  prepare_dump(arguments.dump);
   auto references = arguments.references;
   if (references.empty()) references = {""};
   Json results = Json::array();
@@ -169,18 +226,25 @@ void evaluate(const Arguments& arguments) {
       const auto seed = stream_seed(static_cast<uint64_t>(loaded.config.seed), Stream::data, 0);
       if (!train) train = load_dataset(loaded.config.data, seed, loaded.config.threads);
       if (evaluator == nullptr) {
-        evaluator =
-            std::make_unique<Evaluator>(loaded.config, options_of(loaded.config, arguments, reference), *train, stages);
+        const auto options = options_of(loaded.config, arguments, reference);
+        check_options(loaded.config, options, arguments);
+        evaluator = std::make_unique<Evaluator>(loaded.config, options, *train, stages);
       }
       const EvaluationSubject subject{*loaded.network, loaded.averaged, loaded.step,
                                       loaded.checkpoint.filename().string()};
       EvaluationArtifacts artifacts;
-      const auto result = evaluator->evaluate(subject, arguments.seed, &artifacts);
+      auto result = evaluator->evaluate(subject, arguments.seed, &artifacts);
       stages.clear();
+      if (fingerprint(*train) != loaded.data) {
+        tell(
+            "warning: the training data differ from those the run was trained with; the scores are against the present "
+            "ones.\n");
+        result["protocol"]["data_changed_since_training"] = true;
+      }
       if (!loaded.run.empty()) {
         record(loaded.run, evaluator->file_name(subject, arguments.seed), result, artifacts);
       }
-      if (!arguments.dump.empty()) dump(arguments.dump, *evaluator, artifacts);
+      if (!arguments.dump.empty()) dump(arguments.dump, *evaluator, artifacts, result);
       if (!arguments.json) print(result);
       results.push_back(result);
     }

@@ -1,5 +1,6 @@
 #include "app/evaluator.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <torch/utils.h>
@@ -9,6 +10,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 
 #include "configs/error.h"
 #include "configs/metrics.h"
@@ -129,12 +131,16 @@ Evaluator::Evaluator(const Config& config, const EvaluationOptions& options, Dat
     : config_(config), options_(options), progress_(std::move(progress)), train_(std::move(train)) {
   if (train_.planar()) {
     real_ = train_;
+    real_total_ = real_.size();
     return;
   }
+  check_sizes();
   choose_features();
   choose_metrics();
   const bool test = options_.reference == Reference::test;
-  real_ = subset(test ? load_dataset(test_options(config_.data), 0, config_.threads) : train_, options_.real);
+  auto reference = test ? load_dataset(test_options(config_.data), 0, config_.threads) : train_;
+  real_total_ = reference.size();
+  real_ = subset(std::move(reference), options_.real);
   if (real_.size() < kLeastImages || options_.generated < kLeastImages) {
     throw UserError(fmt::format("scores compare distributions, and need at least {} real and generated images; got {} "
                                 "and {}.",
@@ -142,6 +148,19 @@ Evaluator::Evaluator(const Config& config, const EvaluationOptions& options, Dat
                     UserError::Kind::usage);
   }
   if (network_ != nullptr) real_features_ = cached_features(real_.samples, fingerprint(real_));
+}
+
+// Before a classifier is trained, which takes minutes on large data.
+void Evaluator::check_sizes() const {
+  const auto metrics = options_.metrics == "auto" ? std::vector<Metric>{} : parse_metrics(options_.metrics).value();
+  const bool swd = std::ranges::find(metrics, Metric::swd) != metrics.end();
+  if (swd && train_.sample_shape()[1] < 16) {
+    throw UserError(
+        fmt::format("the metrics have swd, but it needs images of at least 16 pixels, and these have {}. Leave "
+                    "it out, or train on larger ones (data.size).",
+                    train_.sample_shape()[1]),
+        UserError::Kind::usage);
+  }
 }
 
 void Evaluator::choose_features() {
@@ -168,7 +187,11 @@ void Evaluator::choose_features() {
     const auto told = [&](int64_t step, int64_t steps, double) {
       if (progress_) progress_("classifier", step, steps);
     };
+    // One thread, whatever the run has: sums in another order would train another network under the same name.
+    const auto threads = at::get_num_threads();
+    at::set_num_threads(1);
     auto trained = train_classifier(train_.samples, labels, std::ssize(train_.classes), options, told);
+    at::set_num_threads(threads);
     trained.record.content_hash = content;
     return trained;
   };
@@ -200,7 +223,6 @@ void Evaluator::choose_metrics() {
   metrics_ = parse_metrics(options_.metrics).value();
   for (const auto metric : metrics_) {
     const auto name = name_of(metric);
-    if (metric == Metric::swd && size < 16) refuse(name, "it needs images of at least 16 pixels.");
     if (metric == Metric::swd || metric == Metric::memorization) continue;
     if (network_ == nullptr) {
       refuse(name, "there is no feature network; set evaluation.features to classifier, inception or script.");
@@ -360,7 +382,7 @@ void Evaluator::score_memorization(const torch::Tensor& images, const Features& 
             {"share_closer_than_1_percent_of_held_out",
              (found.distance < threshold).to(torch::kDouble).mean().item<double>()},
             {"space", by_features ? network_->name() : "pixels in [0, 1]"},
-            {"images", drawn.size(0)}};
+            {"generated", drawn.size(0)}};
   });
 }
 
@@ -371,8 +393,8 @@ std::pair<torch::Tensor, std::string> Evaluator::held_out_distances(const torch:
   std::optional<Dataset> test;
   try {
     test = load_dataset(test_options(config_.data), 0, config_.threads);
-  } catch (const UserError&) {
-    // These data have no test split.
+  } catch (const UserError& error) {
+    if (error.kind() != UserError::Kind::usage) throw;  // there is one, and it is damaged
   }
   if (test && test->size() >= kLeastImages && fingerprint(*test) != fingerprint(train_)) {
     const auto images = subset(*test, std::min(test->size(), kMemorizationMost)).samples;
@@ -453,7 +475,9 @@ Json Evaluator::protocol(const EvaluationSubject& subject, int64_t seed) const {
   }
   json["real"] = {{"split", train_.planar() ? "train" : name_of(options_.reference)},
                   {"count", real_.size()},
-                  {"subset", options_.real == 0 ? "all" : "random, the same for all runs on these data"},
+                  {"subset", real_.size() == real_total_
+                                 ? "all"
+                                 : fmt::format("random part of {}, the same for all runs on these data", real_total_)},
                   {"data", real_.description},
                   {"sha256", fingerprint(real_)}};
   json["generated"] = {{"count", options_.generated},
@@ -484,6 +508,7 @@ Json Evaluator::evaluate(const EvaluationSubject& subject, int64_t seed, Evaluat
   if (artifacts != nullptr) {
     artifacts->fake = images;
     artifacts->fake_features = fake.values;
+    artifacts->fake_probabilities = fake.probabilities;
   }
   Json result = {{"scores", scores}};
   result["diversity"] = judge_diversity(images, fake);
@@ -499,11 +524,12 @@ std::string Evaluator::file_name(const EvaluationSubject& subject, int64_t seed)
   }
   const auto network =
       network_ == nullptr ? "pixels" : fmt::format("{}-{}", network_->name(), network_->hash().substr(0, 8));
-  std::string metrics = options_.metrics == "auto" ? "" : "-" + options_.metrics;
-  std::erase(metrics, ' ');
-  std::ranges::replace(metrics, ',', '+');
-  return fmt::format("step-{:08}-{}-{}-{}-n{}-{}-seed{}{}.json", subject.step, network, name_of(options_.reference),
-                     subject.averaged ? "ema" : "raw", real_.size(), options_.generated, seed, metrics);
+  std::set<std::string_view> chosen;  // in one order, whatever the list's
+  for (const auto metric : metrics_) chosen.insert(name_of(metric));
+  const auto metrics = options_.metrics == "auto" ? "" : fmt::format("-{}", fmt::join(chosen, "+"));
+  return fmt::format("step-{:08}-{}-{}-{}-{}-n{}-{}-seed{}{}.json", subject.step, network, name_of(options_.reference),
+                     fingerprint(real_).substr(0, 8), subject.averaged ? "ema" : "raw", real_.size(),
+                     options_.generated, seed, metrics);
 }
 
 }  // namespace sgan

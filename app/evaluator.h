@@ -27,9 +27,10 @@ struct EvaluationSubject {
 
 // What of an evaluation people may want to look at: pictures and the numbers other programs can check us by.
 struct EvaluationArtifacts {
-  torch::Tensor fake;           // uint8 (N, C, H, W)
-  torch::Tensor fake_features;  // (N, D); undefined without a feature network
-  torch::Tensor neighbours;     // uint8 (2K, C, H, W): generated images, each followed by its nearest training image
+  torch::Tensor fake;                // uint8 (N, C, H, W)
+  torch::Tensor fake_features;       // (N, D); undefined without a feature network
+  torch::Tensor fake_probabilities;  // (N, K); undefined where it knows no classes
+  torch::Tensor neighbours;  // uint8 (2K, C, H, W): generated images, each followed by its nearest training image
 };
 
 // Scores generators of one run against one set of real images. What depends on the real images alone is computed once,
@@ -54,6 +55,7 @@ class Evaluator {
   const torch::Tensor& real_features() const { return real_features_.values; }
 
  private:
+  void check_sizes() const;
   void choose_features();
   void choose_metrics();
   bool wants(Metric metric) const;
@@ -75,7 +77,8 @@ class Evaluator {
   EvaluationOptions options_;
   Progress progress_;
   Dataset train_;
-  Dataset real_;  // the first options.real of the reference
+  Dataset real_;  // the reference, or options.real of it
+  int64_t real_total_ = 0;
   std::vector<Metric> metrics_;
   std::shared_ptr<FeatureNetwork> network_;  // null where none is used
   Features real_features_;

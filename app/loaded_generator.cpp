@@ -28,6 +28,7 @@ LoadedGenerator load_trained_generator(const std::filesystem::path& run, std::op
   loaded.run = found.run;
   loaded.step = record.step;
   loaded.sample_shape = record.sample_shape;
+  loaded.data = record.data;
   if (weights == "ema" && !record.averaged) {
     throw UserError(fmt::format("{} holds no averaged weights: it was trained with ema.decay 0. Use --weights raw.",
                                 loaded.checkpoint.string()),

@@ -15,6 +15,7 @@ struct LoadedGenerator {
   std::filesystem::path run;  // empty where a bare checkpoint file was given
   int64_t step = 0;
   bool averaged = false;  // EMA weights, or the raw ones
+  std::string data = {};  // fingerprint() of what it was trained on
   std::vector<int64_t> sample_shape;
 
   // latents: (N, latent) → samples on the CPU, in batches of bounded size.

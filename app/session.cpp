@@ -217,7 +217,9 @@ class Recorder {
   void evaluate(int64_t step) {
     auto& state = prepared_.state;
     const bool raw = config_.sample.weights == SampleWeights::raw || state.generator_ema == nullptr;
-    const EvaluationSubject subject{raw ? *state.generator : *state.generator_ema, !raw, step};
+    const auto checkpoint = folder_.checkpoint_path(step);
+    const EvaluationSubject subject{raw ? *state.generator : *state.generator_ema, !raw, step,
+                                    std::filesystem::exists(checkpoint) ? checkpoint.filename().string() : ""};
     constexpr int64_t kSeed = 0;  // the same latents at every step and in every run
     const auto result = prepared_.evaluator->evaluate(subject, kSeed);
     const auto folder = folder_.path() / "evaluation";

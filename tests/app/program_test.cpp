@@ -131,6 +131,9 @@ TEST(Evaluate, ScoresModesWithTheirProtocol) {
   EXPECT_GT(result["scores"]["w1"]["value"], result["scores"]["w1"]["of_real_samples"]);
   EXPECT_EQ(result["protocol"]["generated"]["count"], 500);
   EXPECT_EQ(result["protocol"]["generated"]["weights"], "ema");
+  const auto refused = run_program({"evaluate", folder / "run", "--reference", "test"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("are for images; leave them out"));
   EXPECT_EQ(read_json(folder / "run" / "evaluation" / "step-00000002-points-ema-n500-seed0.json"), result);
 }
 
