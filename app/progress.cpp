@@ -98,7 +98,8 @@ std::string Progress::line(int64_t done, const std::string& note) const {
   auto text = fmt::format("{} ", what_);
   if (terminal_ && terminal_width() >= kWidthForBar) text += bar(share) + " ";
   text += fmt::format("{}/{} {:.0f}%", done, total_, 100 * share);
-  if (rate > 0) {
+  // Of a moment no rate can be told.
+  if (rate > 0 && (seconds >= 0.2 || done < total_)) {
     text += fmt::format("  {:.{}f} {}/s", rate, rate < 100 ? 1 : 0, unit_);
     text += done < total_ ? fmt::format("  ETA {}", duration_text(static_cast<double>(total_ - done) / rate))
                           : fmt::format("  in {}", duration_text(seconds));
