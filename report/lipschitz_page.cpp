@@ -27,7 +27,8 @@ std::string introduction(const Json& result) {
   const bool useful = network["upper_useful"];
   return fmt::format(
       "<p>The Lipschitz constant of this discriminator (strategy {}, step {}, eval mode, ℓ2) is <strong>at least "
-      "{}</strong>, attained between two points, and <strong>at most {}</strong>, {}. Arithmetic: {}. Bounds took {:.1f} s, "
+      "{}</strong>, attained between two points, and <strong>at most {}</strong>, {}. Arithmetic: {}. Bounds took "
+      "{:.1f} s, "
       "slopes {:.1f} s.</p>\n",
       escape_html(result["strategy"].get<std::string>()), result["step"].get<int64_t>(), cell(network, "lower", 5),
       cell(network, "upper", 5),

@@ -68,13 +68,14 @@ TEST_P(SpectralNormParity, MatchesPyTorch) {
   const auto output = layer->forward(input, normalized);
   EXPECT_TRUE(close(output, expected("output"), tolerance));
   const auto gradients = grad({output}, {weight, input}, {expected("cotangent")}, /*retain_graph=*/true);
-  EXPECT_TRUE(close(gradients[0], expected("grad_weight"), 10 * tolerance));
+  EXPECT_TRUE(close(gradients[0], expected("grad_weight"), tolerance));
   EXPECT_TRUE(close(gradients[1], expected("grad_input"), tolerance));
 
   const auto slope = grad({output.pow(3).sum()}, {input}, {}, /*retain_graph=*/true, /*create_graph=*/true)[0];
   const auto penalty = slope.flatten(1).square().sum(1).mean();
-  EXPECT_TRUE(close(penalty, expected("penalty"), 10 * tolerance));
-  EXPECT_TRUE(close(grad({penalty}, {weight})[0], expected("double_grad_weight"), 10 * tolerance));
+  // Sums of thousands of cubes, whose order float32 feels.
+  EXPECT_TRUE(close(penalty, expected("penalty"), 4 * tolerance));
+  EXPECT_TRUE(close(grad({penalty}, {weight})[0], expected("double_grad_weight"), 4 * tolerance));
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, SpectralNormParity,
