@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <set>
+#include <tuple>
 
 #include "configs/error.h"
 #include "configs/metrics.h"
@@ -119,6 +120,11 @@ std::shared_ptr<FeatureNetwork> load_named_network(const EvaluationOptions& opti
   }
   if (inception) return load_inception(path);
   return load_script_network(path);
+}
+
+// Pixels as coordinates in [0, 1], (N, C·H·W).
+torch::Tensor as_points(const torch::Tensor& images) {
+  return images.flatten(1).to(torch::kFloat) / 255;
 }
 
 double median_of(const torch::Tensor& values) {
@@ -356,16 +362,28 @@ void Evaluator::score_pixels(const torch::Tensor& fake, Json& scores, int64_t se
   });
 }
 
+const Evaluator::Learned& Evaluator::learned() {
+  if (learned_) return *learned_;
+  Learned learned;
+  if (network_ == nullptr) {
+    learned.points = as_points(train_.samples);
+  } else if (options_.reference == Reference::train && real_.size() == train_.size()) {
+    learned.points = real_features_.values;
+  } else {
+    learned.points = cached_features(train_.samples, fingerprint(train_)).values;
+  }
+  std::tie(learned.held_out_distances, learned.held_out) = held_out_distances(learned.points, network_ != nullptr);
+  return learned_.emplace(std::move(learned));
+}
+
 void Evaluator::score_memorization(const torch::Tensor& images, const Features& fake, Json& scores,
-                                   EvaluationArtifacts* artifacts) const {
+                                   EvaluationArtifacts* artifacts) {
   if (!wants(Metric::memorization)) return;
   add_score(scores, "memorization", [&]() -> Json {
-    const auto flat = [](const torch::Tensor& x) { return x.flatten(1).to(torch::kFloat) / 255; };
     const bool by_features = network_ != nullptr;
-    const auto train = by_features ? cached_features(train_.samples, fingerprint(train_)).values : flat(train_.samples);
-    const auto drawn = (by_features ? fake.values : flat(images)).slice(0, 0, kMemorizationMost);
+    const auto& [train, held_out, what] = learned();
+    const auto drawn = (by_features ? fake.values : as_points(images)).slice(0, 0, kMemorizationMost);
     const auto found = nearest(drawn, train);
-    const auto [held_out, what] = held_out_distances(train, by_features);
     const auto threshold = held_out.quantile(0.01).item<double>();
     if (artifacts != nullptr) {
       // The closest pairs: if anything is copied, it is seen here.

@@ -67,7 +67,14 @@ class Evaluator {
   void score_features(const Features& fake, nlohmann::ordered_json& scores, int64_t seed);
   void score_pixels(const torch::Tensor& fake, nlohmann::ordered_json& scores, int64_t seed) const;
   void score_memorization(const torch::Tensor& images, const Features& fake, nlohmann::ordered_json& scores,
-                          EvaluationArtifacts* artifacts) const;
+                          EvaluationArtifacts* artifacts);
+  // What generated samples are looked for among, and how far held-out images are from it: (N, D), found once.
+  struct Learned {
+    torch::Tensor points;
+    torch::Tensor held_out_distances;
+    std::string held_out;  // what they are
+  };
+  const Learned& learned();
   std::pair<torch::Tensor, std::string> held_out_distances(const torch::Tensor& train, bool by_features) const;
   nlohmann::ordered_json judge_diversity(const torch::Tensor& images, const Features& fake) const;
   nlohmann::ordered_json evaluate_points(const EvaluationSubject& subject, int64_t seed) const;
@@ -84,6 +91,7 @@ class Evaluator {
   Features real_features_;
   std::optional<Moments> real_moments_;
   std::optional<Manifold> real_manifold_;
+  std::optional<Learned> learned_;
 };
 
 }  // namespace sgan
