@@ -10,6 +10,7 @@ struct ExitCode {
   int value;
 };
 constexpr int kInterrupted = 130;
+constexpr int kBusy = 75;  // another process is writing the run
 
 void add_train_command(CLI::App& program);
 void add_resume_command(CLI::App& program);
@@ -17,7 +18,9 @@ void add_sample_command(CLI::App& program);
 void add_evaluate_command(CLI::App& program);
 void add_lipschitz_command(CLI::App& program);
 void add_export_command(CLI::App& program);
+void add_compare_command(CLI::App& program);
 void add_report_command(CLI::App& program);
+void add_view_command(CLI::App& program);
 void add_config_command(CLI::App& program);
 void add_summary_command(CLI::App& program);
 void add_data_command(CLI::App& program);

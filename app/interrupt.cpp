@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstring>
 
 #include "app/commands.h"
 
@@ -10,6 +11,7 @@ namespace sgan {
 namespace {
 
 volatile std::sig_atomic_t requested = 0;
+const char* said_on_request = "";
 
 constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 
@@ -27,8 +29,9 @@ void end(int) {
 void request(int) {
   requested = 1;
   handle(end);
-  constexpr char kText[] = "\nstopping after this step and saving; once more to stop at once\n";
-  [[maybe_unused]] const auto written = write(STDERR_FILENO, kText, sizeof kText - 1);
+  for (const char* text : {"\n", said_on_request, "\n"}) {
+    [[maybe_unused]] const auto written = write(STDERR_FILENO, text, std::strlen(text));
+  }
 }
 
 // A page of a mapped file is gone: somebody cut the cache of decoded images short while it was in use.
@@ -49,7 +52,8 @@ void end_on_interrupt() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-void catch_interrupts() {
+void catch_interrupts(const char* said) {
+  said_on_request = said;
   handle(request);
 }
 

@@ -8,8 +8,9 @@ namespace sgan {
 // ends nothing, and a mapped cache that is cut short ends the process with a word why.
 void end_on_interrupt();
 
-// While training: the first one only asks for a stop; a second one of any kind ends the process at once.
-void catch_interrupts();
+// While there is something to save: the first one only asks for a stop and says `said`, a text that lasts; a second one
+// of any kind ends the process at once.
+void catch_interrupts(const char* said = "stopping after this step and saving; once more to stop at once");
 bool interrupt_requested();
 
 }  // namespace sgan

@@ -25,7 +25,8 @@ constexpr const char* kDescription =
     "  spectral-gan train configs/digits/spectral.yaml\n"
     "  spectral-gan train configs/folder.yaml data.path=photos data.size=64 train.steps=20000\n"
     "  spectral-gan resume outputs/digits/00000-digits-spectral-seed0\n"
-    "  spectral-gan report outputs/digits/*\n"
+    "  spectral-gan compare configs/compare/digits.yaml\n"
+    "  spectral-gan view                           the runs in the browser, live\n"
     "  spectral-gan config                         every key of a config, explained\n";
 
 constexpr const char* kNoMemory =
@@ -67,7 +68,9 @@ int run(int argc, char** argv) {
   sgan::add_evaluate_command(program);
   sgan::add_lipschitz_command(program);
   sgan::add_export_command(program);
+  sgan::add_compare_command(program);
   sgan::add_report_command(program);
+  sgan::add_view_command(program);
   sgan::add_config_command(program);
   sgan::add_summary_command(program);
   sgan::add_data_command(program);

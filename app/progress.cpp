@@ -15,18 +15,18 @@ constexpr auto kPlainLine = std::chrono::seconds(5);
 
 constexpr int64_t kWidthForBar = 70;
 
+}  // namespace
+
 int64_t terminal_width() {
   winsize size = {};
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-std::string bar(double share) {
+std::string progress_bar(double share) {
   constexpr int kWidth = 24;
   const auto full = static_cast<int>(share * kWidth);
   return fmt::format("[{:=<{}}{:.<{}}]", "", full, "", kWidth - full);
 }
-
-}  // namespace
 
 void Counter::operator()(int64_t done, int64_t total) {
   if (!progress_) progress_.emplace(what_, unit_, 0, total);
@@ -96,7 +96,7 @@ std::string Progress::line(int64_t done, const std::string& note) const {
   const auto seconds = std::chrono::duration<double>(shown_ - begun_).count();
   const auto rate = seconds > 0 ? static_cast<double>(done - begun_at_) / seconds : 0.0;
   auto text = fmt::format("{} ", what_);
-  if (terminal_ && terminal_width() >= kWidthForBar) text += bar(share) + " ";
+  if (terminal_ && terminal_width() >= kWidthForBar) text += progress_bar(share) + " ";
   text += fmt::format("{}/{} {:.0f}%", done, total_, 100 * share);
   // Of a moment no rate can be told.
   if (rate > 0 && (seconds >= 0.2 || done < total_)) {

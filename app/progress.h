@@ -73,6 +73,11 @@ class Stages {
 // outlives its audience.
 void tell(const std::string& text);
 
+// "[====....]"; share: 0 to 1.
+std::string progress_bar(double share);
+// Columns of the terminal that stderr is.
+int64_t terminal_width();
+
 // "42 s", "12:34", "1:02:03".
 std::string duration_text(double seconds);
 

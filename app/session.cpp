@@ -1,9 +1,11 @@
 #include "app/session.h"
 
+#include <c10/core/CachingDeviceAllocator.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <torch/utils.h>
 #include <torch/version.h>
 
@@ -43,6 +45,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr const char* kPeakMemory = "peak_memory_bytes";         // resident, of the process
+constexpr const char* kPeakGpuMemory = "peak_gpu_memory_bytes";  // of the device's allocator
+
 std::string now_text() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
@@ -69,24 +74,27 @@ class Status {
 };
 
 Json description(const Config& config, const Prepared& prepared, const RunFolder& folder) {
-  auto start = now_text();
-  if (std::filesystem::exists(folder.status_path())) start = folder.read_status().value("start", start);
-  return {{"status", "running"},
-          {"name", config.name},
-          {"strategy", strategy_name(config)},
-          {"seed", config.seed},
-          {"version", version()},
-          {"revision", revision()},
-          {"torch", TORCH_VERSION},
-          {"device", prepared.device.str()},
-          {"precision", name_of(config.precision)},
-          {"threads", torch::get_num_threads()},
-          {"data", prepared.dataset.description},
-          {"parameters",
-           {{"generator", count_parameters(*prepared.state.generator)},
-            {"discriminator", count_parameters(*prepared.state.discriminator)}}},
-          {"start", start},
-          {"end", Json()}};
+  const auto before = std::filesystem::exists(folder.status_path()) ? folder.read_status() : Json::object();
+  Json json = {{"status", "running"},
+               {"name", config.name},
+               {"strategy", strategy_name(config)},
+               {"seed", config.seed},
+               {"version", version()},
+               {"revision", revision()},
+               {"torch", TORCH_VERSION},
+               {"device", prepared.device.str()},
+               {"precision", name_of(config.precision)},
+               {"threads", torch::get_num_threads()},
+               {"data", prepared.dataset.description},
+               {"parameters",
+                {{"generator", count_parameters(*prepared.state.generator)},
+                 {"discriminator", count_parameters(*prepared.state.discriminator)}}},
+               {"start", before.value("start", now_text())},
+               {"end", Json()}};
+  for (const char* peak : {kPeakMemory, kPeakGpuMemory}) {
+    if (before.contains(peak)) json[peak] = before[peak];
+  }
+  return json;
 }
 
 Json to_json(const LogPoint& point, double wall_before) {
@@ -105,13 +113,30 @@ Json to_json(const LogPoint& point, double wall_before) {
     json["probe_ms"] = point.probe_ms;
   }
   json["ms_per_step"] = point.ms_per_step;
+  json["train_s"] = point.train_s;
   return json;
 }
 
-double last_wall_seconds(const RunFolder& folder) {
-  if (!std::filesystem::exists(folder.metrics_path())) return 0;
-  const auto lines = read_metrics(folder.metrics_path());
-  return lines.empty() ? 0 : lines.back().value("wall_s", 0.0);
+// The last of the first `count` lines of metrics, which a resumed checkpoint recorded; an empty object without any.
+Json metrics_line(const RunFolder& folder, int64_t count) {
+  if (count == 0) return Json::object();
+  auto lines = read_metrics(folder.metrics_path());
+  const auto index = static_cast<size_t>(count - 1);
+  return index < lines.size() ? lines[index] : Json::object();
+}
+
+// What the process has needed at most, and what earlier sessions of the run did.
+void add_peak_memory(Status& status, const RunFolder& folder, torch::Device device) {
+  const auto before = folder.read_status();
+  const auto set = [&](const char* key, int64_t bytes) {
+    status.set(key, std::max(bytes, before.value(key, int64_t{0})));
+  };
+  rusage usage = {};
+  if (getrusage(RUSAGE_SELF, &usage) == 0) set(kPeakMemory, int64_t{usage.ru_maxrss} * 1024);
+  if (device.is_cuda()) {
+    const auto statistics = at::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+    set(kPeakGpuMemory, statistics.allocated_bytes[0].peak);
+  }
 }
 
 std::string note(const LogPoint& point) {
@@ -126,11 +151,11 @@ class Recorder {
         config_(config),
         config_text_(dump_config(config)),
         prepared_(prepared),
+        begin_(metrics_line(folder, metrics_lines)),
         metrics_(folder.metrics_path(), metrics_lines),
-        wall_before_(last_wall_seconds(folder)),
         latents_(seed_latents(seed_range(0, config.sample.count), config.generator).to(prepared.device)),
         logger_("run", std::make_shared<spdlog::sinks::basic_file_sink_st>(folder.log_path().string())),
-        progress_("train", "step", prepared.state.step, config.train.steps) {
+        progress_(make_progress(config, prepared.state.step, seconds_before())) {
     logger_.flush_on(spdlog::level::info);
     // A disk that refuses the log refuses the checkpoint too, and that is told as the run's failure.
     logger_.set_error_handler([](const std::string&) {});
@@ -142,9 +167,9 @@ class Recorder {
     LoopHooks hooks;
     hooks.on_log = [this](const LogPoint& point) { log(point); };
     hooks.on_sample = [this](int64_t step) { sample(step); };
-    hooks.on_checkpoint = [this](int64_t step) { checkpoint(step); };
     hooks.on_evaluate = [this](int64_t step) { evaluate(step); };
-    hooks.on_step = [this](int64_t step) { progress_.update(step, note_); };
+    hooks.on_checkpoint = [this](int64_t step) { checkpoint(step); };
+    hooks.on_step = [this](int64_t step) { show_progress(step); };
     hooks.stop_requested = [this, stop_at] {
       return interrupt_requested() || (stop_at && prepared_.state.step >= *stop_at);
     };
@@ -158,6 +183,8 @@ class Recorder {
     logger_.info(text);
   }
 
+  double seconds_before() const { return begin_.value("train_s", 0.0); }
+
   // What measuring the discriminator has cost this session.
   Json measuring_cost() const {
     const double seconds = std::chrono::duration<double>(Clock::now() - begun_).count();
@@ -169,12 +196,25 @@ class Recorder {
  private:
   using Clock = std::chrono::steady_clock;
 
+  // Where seconds end the run, nobody knows its steps.
+  static Progress make_progress(const Config& config, int64_t step, double seconds) {
+    if (config.train.seconds == 0) return {"train", "step", step, config.train.steps};
+    return {"train", "s", static_cast<int64_t>(seconds), static_cast<int64_t>(std::ceil(config.train.seconds))};
+  }
+
+  void show_progress(int64_t step) {
+    if (config_.train.seconds == 0) return progress_.update(step, note_);
+    progress_.update(static_cast<int64_t>(train_seconds_), fmt::format("step {}  {}", step, note_));
+  }
+
   void log(const LogPoint& point) {
     probe_seconds_ += point.probe_ms / 1000;
-    auto line = to_json(point, wall_before_);
-    if (is_due(point.step, config_.sample.every) || point.step == config_.train.steps) add_diversity(line);
+    auto line = to_json(point, begin_.value("wall_s", 0.0));
+    last_ = point.last;
+    if (is_due(point.step, config_.sample.every) || last_) add_diversity(line);
     metrics_.append(line);
     note_ = note(point);
+    train_seconds_ = point.train_s;
     logger_.info("step {}: loss_d {:.4f} loss_g {:.4f} {:.2f} ms/step", point.step, point.loss_d, point.loss_g,
                  point.ms_per_step);
   }
@@ -204,22 +244,22 @@ class Recorder {
     line["diversity"] = {{"pairwise", diversity.pairwise_ratio}, {"nearest", diversity.nearest_ratio}};
   }
 
+  // Also a stop on request saves, but how a run is stopped must not show in what it makes.
+  bool is_saved(int64_t step) const { return last_ || is_due(step, config_.checkpoint.every); }
+
   void checkpoint(int64_t step) {
+    if (config_.lipschitz.bracket && is_saved(step)) bracket(step);
     metrics_.sync();
     save_checkpoint(folder_.checkpoint_path(step), prepared_.state,
                     {.metrics_lines = metrics_.lines(), .data = prepared_.data_fingerprint, .config = config_text_});
     folder_.prune_checkpoints(config_.checkpoint.keep);
-    // One who stops a run does not wait for a bracket that was not due.
-    const bool due = is_due(step, config_.checkpoint.every) || step == config_.train.steps;
-    if (config_.lipschitz.bracket && due && !interrupt_requested()) bracket(step);
   }
 
   void evaluate(int64_t step) {
     auto& state = prepared_.state;
     const bool raw = config_.sample.weights == SampleWeights::raw || state.generator_ema == nullptr;
-    const auto checkpoint = folder_.checkpoint_path(step);
     const EvaluationSubject subject{raw ? *state.generator : *state.generator_ema, !raw, step,
-                                    std::filesystem::exists(checkpoint) ? checkpoint.filename().string() : ""};
+                                    is_saved(step) ? folder_.checkpoint_path(step).filename().string() : ""};
     constexpr int64_t kSeed = 0;  // the same latents at every step and in every run
     const auto result = prepared_.evaluator->evaluate(subject, kSeed);
     const auto folder = folder_.path() / "evaluation";
@@ -248,12 +288,14 @@ class Recorder {
   const Config& config_;
   std::string config_text_;
   Prepared& prepared_;
+  Json begin_;  // the line of metrics that a resumed run goes on from
   MetricsLog metrics_;
-  double wall_before_;
   torch::Tensor latents_;
   spdlog::logger logger_;
   Progress progress_;
   std::string note_;
+  double train_seconds_ = 0;
+  bool last_ = false;  // the step being recorded is the run's last
   Clock::time_point begun_ = Clock::now();
   double probe_seconds_ = 0;
   double bracket_seconds_ = 0;
@@ -329,7 +371,8 @@ bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, in
     Recorder recorder(folder, config, prepared, metrics_lines);
     recorder.write_reals();
     catch_interrupts();
-    const auto end = run_loop(config, state, prepared.dataset, prepared.device, recorder.hooks(stop_at));
+    const auto end =
+        run_loop(config, state, prepared.dataset, prepared.device, recorder.hooks(stop_at), recorder.seconds_before());
     const bool finished = end == LoopEnd::finished;
     if (config.lipschitz.every > 0 || config.lipschitz.bracket) {
       const auto cost = recorder.measuring_cost();
@@ -337,11 +380,14 @@ bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, in
       recorder.finish(
           fmt::format("measuring the discriminator took {:.2f} % of the time", 100 * cost["share"].get<double>()));
     }
+    add_peak_memory(status, folder, prepared.device);
     status.write(finished ? "finished" : "interrupted", state.step);
     recorder.finish(fmt::format("{} at step {}", finished ? "finished" : "interrupted", state.step));
     return finished;
   } catch (const std::exception& error) {
+    const bool diverged = dynamic_cast<const DivergenceError*>(&error) != nullptr;
     try {
+      status.set("failure", diverged ? "diverged" : "error");
       status.write("failed", state.step, error.what());
     } catch (const UserError&) {
       // The disk that failed the run may refuse this too; the first error is the one to tell.
@@ -350,11 +396,11 @@ bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, in
   }
 }
 
-void end_session(const RunFolder& folder, bool finished, int64_t steps) {
+void end_session(const RunFolder& folder, bool finished, int64_t step) {
   const auto path = folder.path().string();
   if (finished) {
-    tell(fmt::format("finished {} steps; look at {} or run `spectral-gan report {}`\n", steps,
-                     folder.sample_path(steps).string(), path));
+    tell(fmt::format("finished {} steps; look at {} or run `spectral-gan report {}`\n", step,
+                     folder.sample_path(step).string(), path));
   } else {
     tell(fmt::format("saved; go on with `spectral-gan resume {}`\n", path));
   }

@@ -32,9 +32,9 @@ void initialize_from_first_batch(const Config& config, Prepared& prepared);
 bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, int64_t metrics_lines,
                  std::optional<int64_t> stop_at);
 
-// What train and resume say at the end: the folder on stdout, and how to go on where steps are left. Throws the exit
-// code of an interrupted run.
-void end_session(const RunFolder& folder, bool finished, int64_t steps);
+// What train and resume say at the end: the folder on stdout, and how to go on where steps are left. step: that the run
+// is at. Throws the exit code of an interrupted run.
+void end_session(const RunFolder& folder, bool finished, int64_t step);
 
 // Pictures of samples as the run folder shows them: a grid of images, or points over the data's.
 torch::Tensor picture(const torch::Tensor& samples, const torch::Tensor& reference_points);

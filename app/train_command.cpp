@@ -1,14 +1,17 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <memory>
 
 #include "app/commands.h"
+#include "app/continue_run.h"
 #include "app/interrupt.h"
 #include "app/progress.h"
 #include "app/session.h"
 #include "configs/advice.h"
+#include "configs/error.h"
 #include "configs/loader.h"
 
 namespace sgan {
@@ -26,21 +29,54 @@ struct Arguments {
   std::vector<std::string> overrides;
   std::string out;
   std::optional<int64_t> stop_at;
+  bool go_on = false;
 };
+
+void check_same_run(const RunFolder& folder, const Config& wanted) {
+  auto keys = differing_keys(load_config(folder.config_path()), wanted);
+  std::erase_if(keys, [](const std::string& key) { return key == "device" || key == "output"; });
+  if (keys.empty()) return;
+  throw UserError(fmt::format("{} holds a run of another config (it differs in {}). Give another folder with --out, or "
+                              "continue that run with `spectral-gan resume {}`.",
+                              folder.path().string(), fmt::join(keys, ", "), folder.path().string()),
+                  UserError::Kind::usage);
+}
+
+RunFolder claim(const std::string& path) {
+  try {
+    return RunFolder::claim(path);
+  } catch (const RunBusyError& error) {
+    tell(fmt::format("{}\n", error.what()));
+    throw ExitCode{kBusy};
+  }
+}
+
+RunFolder make_folder(const Arguments& arguments, const Config& config) {
+  return arguments.out.empty() ? RunFolder::create(config.output, config.name, config.seed)
+                               : RunFolder::create_at(arguments.out);
+}
 
 void train(const Arguments& arguments) {
   end_on_interrupt();
   const auto config = load_config(arguments.config, arguments.overrides);
   for (const auto& line : advice(config)) tell(fmt::format("warning: {}\n", line));
-  // The folder's own errors come before minutes of loading; the folder itself comes after everything that can fail.
-  if (!arguments.out.empty()) RunFolder::check_vacant(arguments.out);
+  std::optional<RunFolder> folder;
+  if (arguments.go_on) {
+    folder = claim(arguments.out);
+    if (folder->holds_run()) {
+      check_same_run(*folder, config);
+      return continue_run(*folder, config, arguments.stop_at);
+    }
+  } else if (!arguments.out.empty()) {
+    // The folder's own errors come before minutes of loading; the folder itself comes after everything that can fail.
+    RunFolder::check_vacant(arguments.out);
+  }
   auto prepared = prepare(config);
   initialize_from_first_batch(config, prepared);
-  auto folder = arguments.out.empty() ? RunFolder::create(config.output, config.name, config.seed)
-                                      : RunFolder::create_at(arguments.out);
-  tell(fmt::format("run folder: {}\n", folder.path().string()));
-  const bool finished = run_session(folder, config, prepared, 0, arguments.stop_at);
-  end_session(folder, finished, config.train.steps);
+  if (!folder) folder = make_folder(arguments, config);
+  tell(fmt::format("run folder: {}\n", folder->path().string()));
+  const bool finished = run_session(*folder, config, prepared, 0, arguments.stop_at);
+  end_session(*folder, finished, prepared.state.step);
 }
 
 }  // namespace
@@ -50,8 +86,16 @@ void add_train_command(CLI::App& program) {
   auto* command = program.add_subcommand("train", "Train a GAN as a config describes it");
   command->add_option("config", arguments->config, "YAML config, e.g. configs/digits/spectral.yaml")->required();
   command->add_option("overrides", arguments->overrides, "key.sub=value, replacing what the config says");
-  command->add_option("--out", arguments->out, "Run folder to make (default: a numbered one below the config's output)")
-      ->type_name("DIR");
+  auto* out = command
+                  ->add_option("--out", arguments->out,
+                               "Run folder to make (default: a numbered one below the config's output)")
+                  ->type_name("DIR");
+  command
+      ->add_flag(
+          "--continue", arguments->go_on,
+          "Go on with the run in --out if it holds one of this config, begin it if it does not: the same command "
+          "after whatever happened. Exit code 75 where another process is writing that run")
+      ->needs(out);
   add_stop_at(*command, arguments->stop_at);
   command->footer(kFooter);
   command->callback([arguments] { train(*arguments); });

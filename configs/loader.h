@@ -28,6 +28,11 @@ void check_config(const Config& config);
 // All keys as YAML, in the schema's order. Reads back to the same config bit for bit.
 std::string dump_config(const Config& config);
 
+// Those of its keys alone.
+std::string dump_keys(const Config& config, const std::vector<std::string>& keys);
+// They as the command line has them: "discriminator.weight=none penalties=[]".
+std::string override_text(const Config& config, const std::vector<std::string>& keys);
+
 // Every key with help, type, default and allowed values: for a terminal of 100 columns, and as Markdown.
 std::string describe_keys();
 std::string describe_keys_markdown();

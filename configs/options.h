@@ -196,6 +196,7 @@ struct CriticBoostOptions {
 
 struct TrainOptions {
   int64_t steps = 10000;
+  double seconds = 0;
   int64_t batch = 64;
   int64_t generator_batch = 0;
   int64_t critic_steps = 1;

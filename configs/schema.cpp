@@ -342,6 +342,9 @@ std::vector<Key> make_schema() {
       key(MEMBER(ema.warmup), "Average faster at first: step t uses the lesser of decay and (1 + t)/(10 + t)."),
 
       key(MEMBER(train.steps), Integers{1, kBillion}, "Length of the run in steps; a step is one generator update."),
+      key(MEMBER(train.seconds), kNotNegative,
+          "The run also ends after this many seconds of updates (data, discriminator, generator; not logs, probes or "
+          "scores); 0 means only after train.steps."),
       key(MEMBER(train.batch), Integers{2, 65536}, "Samples per update: real ones, and as many generated ones."),
       key(MEMBER(train.generator_batch), Integers{0, 65536}, "Samples per generator update; 0 takes train.batch."),
       key(MEMBER(train.critic_steps), Integers{1, 10'000}, "Discriminator updates before each generator update."),

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kStyle = R"(
 :root{color-scheme:light dark;--text:#1a1a1a;--soft:#595959;--back:#fff;--line:#d4d4d4;--box:#f5f5f4}
-@media(prefers-color-scheme:dark){:root{--text:#e6e6e6;--soft:#a8a8a8;--back:#151618;--line:#3a3c40;--box:#1f2124}}
+@media screen and (prefers-color-scheme:dark){:root{--text:#e6e6e6;--soft:#a8a8a8;--back:#151618;--line:#3a3c40;--box:#1f2124}}
 *{box-sizing:border-box}
 [hidden]{display:none!important}
 html{-webkit-text-size-adjust:100%;text-size-adjust:100%}
@@ -32,25 +32,68 @@ text-overflow:ellipsis;padding-left:0}
 .comparison tbody th{font-weight:400}
 @media(max-width:600px){.comparison th,.comparison td{padding-inline:.45rem}.comparison tr>:first-child{max-width:8.5rem}}
 .facts th{font-weight:400;color:var(--soft);vertical-align:top}
-.facts th,.facts td{text-align:left;white-space:normal;overflow-wrap:anywhere;padding:.15rem 1.2rem .15rem 0}
+.facts th,.facts td{text-align:left;white-space:normal;padding:.15rem 1.2rem .15rem 0}
+.facts td{overflow-wrap:anywhere}
+@media(max-width:600px){.facts th{overflow-wrap:anywhere;min-width:8rem}}
+div.note p{max-width:120ch}
 .tiles{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,var(--tile)),1fr));margin:.8rem 0}
 .grids{--tile:min(45%,14rem);align-items:end}
 .charts{--tile:24rem;gap:1.6rem 1.8rem}
+.charts.narrow{--tile:17rem;gap:1.2rem 1.4rem}
+.charts .chart{max-width:34rem}
 figure{margin:0;min-width:0}
+.numbered{margin:1rem 0 1.6rem}
+.numbered figcaption{max-width:90ch}
+.numbered b{color:var(--text)}
+.charts.wide{--tile:28rem}
+.save{white-space:nowrap;color:inherit}
+.abstract{font-size:1.05rem}
+.contents{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;margin:.8rem 0;font-size:.92rem}
+.contents a{color:inherit}
+.findings{max-width:84ch;padding-left:1.2rem}
+.findings li{margin:.3rem 0}
+.alert{border:1px solid;border-left-width:6px;border-color:#b3261e;border-radius:4px;padding:.4rem .9rem;margin:1rem 0}
+.alert ul{margin:.3rem 0;padding-left:1.2rem}
+caption{caption-side:top;text-align:left;color:var(--soft);font-size:.87rem;line-height:1.45;padding-bottom:.4rem}
+caption b{color:var(--text)}
+caption div{position:sticky;left:0;width:max-content;max-width:min(100ch,100vw - 2rem)}
+.data{font-size:.92rem}
+.data th,.data td{padding-inline:.55rem}
+.data caption{font-size:.87rem}
+.data tr>:first-child{white-space:normal;overflow-wrap:break-word;text-overflow:clip;min-width:5.5rem}
+.data th:last-child,.data td:last-child{text-align:right}
+.data thead th{white-space:normal;vertical-align:bottom}
+.data th.text,.data td.text{text-align:left;white-space:normal;min-width:6rem;max-width:34rem}
+sub{line-height:0}
+.sample-board{display:grid;grid-template-columns:minmax(0,max-content) 15rem;gap:1.5rem;align-items:start;margin:.6rem 0}
+.sample-row{display:grid;grid-template-columns:8.5rem repeat(var(--seeds),minmax(0,15rem));column-gap:.9rem}
+.sample-name{grid-row:1/span 9}
+.sample-name h3{margin:0}
+.sample-row figure{margin-bottom:1rem}
+.sample-reals{position:sticky;top:3.5rem;display:grid;gap:1rem}
+.sample-board figcaption{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 .8rem;margin-bottom:.25rem}
+.sample-board figcaption span:first-child{color:var(--text)}
+@media(max-width:800px){.sample-board{grid-template-columns:minmax(0,1fr)}
+.sample-reals{position:static;order:-1;max-width:15rem}
+.sample-row{grid-template-columns:repeat(var(--seeds),minmax(0,1fr))}.sample-name{grid-row:auto;grid-column:1/-1}}
 .grids figcaption{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 .8rem;margin-bottom:.25rem;
 overflow-wrap:anywhere}
 .grids figcaption span:first-child{color:var(--text)}
 .frames{aspect-ratio:1;background:var(--box);display:grid;place-items:center;color:var(--soft);font-size:.87rem}
 .frames img{display:block;width:100%;height:100%;object-fit:contain;image-rendering:pixelated}
-.slider{display:flex;align-items:center;gap:.8rem;max-width:36rem}
+.slider{position:sticky;top:0;z-index:2;background:var(--back);padding:.5rem 0;display:flex;align-items:center;gap:.8rem;max-width:36rem}
 .slider input{flex:1;min-width:0}
 .slider output{min-width:7.5rem;font-variant-numeric:tabular-nums}
 details{border:1px solid var(--line);border-radius:4px;margin:.5rem 0;padding:.4rem .8rem}
 summary{cursor:pointer;overflow-wrap:anywhere}
 pre{overflow-x:auto;background:var(--box);padding:.7rem;font-size:.82rem;line-height:1.4}
+code{font-size:.87rem;overflow-wrap:anywhere;white-space:normal}
+a:focus-visible,summary:focus-visible,input:focus-visible,select:focus-visible,[tabindex]:focus-visible{outline:2px solid
+#2f8fc4;outline-offset:2px}
+@media print{body{max-width:none;padding:0}.slider,.contents,.save{display:none}figure,tr{break-inside:avoid}
+h2,h3{break-after:avoid}.scroll{overflow:visible}}
 )";
 
-// Shows each run's newest grid that is not newer than the slider's step. Without JavaScript the last ones are shown.
 }  // namespace
 
 std::string html_page(std::string_view title, std::string_view body, std::string_view script) {

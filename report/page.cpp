@@ -15,11 +15,14 @@
 #include <fmt/ranges.h>
 
 #include "configs/error.h"
+#include "report/bracket_figure.h"
+#include "report/figure.h"
 #include "report/format.h"
 #include "report/html.h"
+#include "report/sample_slider.h"
+#include "report/score_names.h"
 #include "report/svg_chart.h"
 #include "report/text_table.h"
-#include "run/atomic_file.h"
 
 namespace sgan {
 namespace {
@@ -29,45 +32,6 @@ using Labels = std::vector<std::string>;
 
 constexpr size_t kMostSampleSteps = 16;  // each embeds one image per run
 constexpr std::string_view kStepLabel = "step (generator updates)";
-
-constexpr std::string_view kScript = R"(
-(() => {
-  const slider = document.getElementById('sample-step');
-  const steps = slider.dataset.steps.split(' ').map(Number);
-  const text = step => 'step ' + step.toLocaleString('en');
-  const show = () => {
-    const now = steps[slider.value];
-    document.getElementById('sample-step-text').value = text(now);
-    slider.setAttribute('aria-valuetext', text(now));
-    for (const figure of document.querySelectorAll('figure.run')) {
-      let newest = null;
-      for (const image of figure.querySelectorAll('img')) {
-        if (Number(image.dataset.step) <= now) newest = image;
-        image.hidden = true;
-      }
-      if (newest) newest.hidden = false;
-      figure.querySelector('.at').textContent = newest ? text(Number(newest.dataset.step)) : '';
-      figure.querySelector('.empty').hidden = newest !== null;
-    }
-  };
-  slider.parentElement.hidden = false;
-  slider.addEventListener('input', show);
-  show();
-})();
-)";
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t count = std::min<size_t>(3, bytes.size() - i);
-    uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j) group = (group << 8) | (j < count ? static_cast<unsigned char>(bytes[i + j]) : 0u);
-    for (size_t j = 0; j < 4; ++j) text += j <= count ? kAlphabet[(group >> (18 - 6 * j)) & 63] : '=';
-  }
-  return text;
-}
 
 // The different values, in order of appearance: "0 / 1 / 2".
 template <class Get>
@@ -156,83 +120,20 @@ Lipschitz constant. –: not recorded; NaN: recorded, but not finite.</p>
                             has_ratio ? "; <b>vs none</b>: its ratio to the unconstrained run" : "");
 }
 
-// The steps that the slider offers: all that any run sampled, or an even selection with the first and the last.
-std::vector<int64_t> sample_steps(const Runs& runs) {
-  std::set<int64_t> all;
-  for (const RunSummary& run : runs) {
-    for (const RunSummary::Grid& grid : run.grids) all.insert(grid.step);
-  }
-  std::vector<int64_t> steps(all.begin(), all.end());
-  if (steps.size() <= kMostSampleSteps) return steps;
-  std::vector<int64_t> selected;
-  for (size_t i = 0; i < kMostSampleSteps; ++i) {
-    selected.push_back(steps[i * (steps.size() - 1) / (kMostSampleSteps - 1)]);
-  }
-  return selected;
+std::vector<SampleRun> sample_runs(const Runs& runs, const Labels& labels) {
+  std::vector<SampleRun> samples;
+  for (size_t i = 0; i < runs.size(); ++i) samples.push_back({labels[i], runs[i].grids, runs[i].reals});
+  return samples;
 }
 
-std::string image(std::string_view png, const std::string& alt, const std::string& attributes) {
-  return fmt::format("<img alt=\"{}\"{} src=\"data:image/png;base64,{}\">", escape_html(alt), attributes, base64(png));
-}
-
-// One figure for the data that the runs share; where they differ, one per kind of data that names its first run.
-std::string reals_figures(const Runs& runs, const Labels& labels) {
-  std::vector<std::string> different;
-  std::vector<size_t> owners;
-  for (size_t i = 0; i < runs.size(); ++i) {
-    if (!runs[i].reals) continue;
-    std::string bytes = read_file(*runs[i].reals);
-    if (std::ranges::find(different, bytes) != different.end()) continue;
-    different.push_back(std::move(bytes));
-    owners.push_back(i);
-  }
-  std::string html;
-  for (size_t i = 0; i < different.size(); ++i) {
-    const std::string whose = different.size() == 1 ? "" : " of " + labels[owners[i]];
-    html +=
-        fmt::format("<figure><figcaption><span>reals{}</span></figcaption><div class=\"frames\">{}</div></figure>\n",
-                    escape_html(whose), image(different[i], "Grid of real images" + whose, ""));
-  }
-  return html;
-}
-
-std::string run_figure(const RunSummary& run, const std::string& label, const std::vector<int64_t>& steps) {
-  std::vector<const RunSummary::Grid*> shown;
-  for (const int64_t step : steps) {
-    const RunSummary::Grid* newest = nullptr;
-    for (const RunSummary::Grid& grid : run.grids) {
-      if (grid.step <= step) newest = &grid;
-    }
-    if (newest != nullptr && (shown.empty() || shown.back() != newest)) shown.push_back(newest);
-  }
-  std::string images;
-  for (const RunSummary::Grid* grid : shown) {
-    images += image(read_file(grid->path), fmt::format("Grid of images generated by {} at step {}", label, grid->step),
-                    fmt::format(" data-step=\"{}\"{}", grid->step, grid == shown.back() ? "" : " hidden"));
-  }
-  const std::string at = shown.empty() ? "" : "step " + format_count(static_cast<double>(shown.back()->step));
-  return fmt::format(
-      "<figure class=\"run\"><figcaption><span>{}</span><span class=\"at\">{}</span></figcaption>"
-      "<div class=\"frames\"><span class=\"empty\"{}>no samples</span>{}</div></figure>\n",
-      escape_html(label), at, shown.empty() ? "" : " hidden", images);
-}
-
-std::string samples_section(const Runs& runs, const Labels& labels) {
-  const std::vector<int64_t> steps = sample_steps(runs);
-  std::string html = "<h2>Samples</h2>\n";
-  if (steps.size() > 1) {
-    html += fmt::format(
-        "<p class=\"slider\" hidden><label for=\"sample-step\">Step</label><input id=\"sample-step\" type=\"range\" "
-        "min=\"0\" max=\"{0}\" step=\"1\" value=\"{0}\" data-steps=\"{1}\">"
-        "<output id=\"sample-step-text\" for=\"sample-step\"></output></p>\n",
-        steps.size() - 1, fmt::join(steps, " "));
-  }
-  html += "<div class=\"tiles grids\">\n" + reals_figures(runs, labels);
-  for (size_t i = 0; i < runs.size(); ++i) html += run_figure(runs[i], labels[i], steps);
+std::string samples_section(const std::vector<SampleRun>& runs, const std::vector<int64_t>& steps) {
+  std::string html = "<h2>Samples</h2>\n" + sample_slider(steps);
+  html += "<div class=\"tiles grids\">\n" + reals_figures(runs);
+  for (const SampleRun& run : runs) html += sample_figure(run, steps);
   return html +
          "</div>\n<p class=\"note\">Every grid of a run is drawn from the same latents, so its tiles can be followed "
-         "over "
-         "the steps. A few dozen images show collapse and artefacts; they do not measure quality or diversity.</p>\n";
+         "over the steps. A few dozen images show collapse and artefacts; they do not measure quality or "
+         "diversity.</p>\n";
 }
 
 // `key` over the log points that recorded it.
@@ -245,12 +146,6 @@ Series series_of(const RunSummary& run, std::string_view key, std::string name, 
     series.y.push_back(*value);
   }
   return series;
-}
-
-bool has_numbers(const LineChart& chart) {
-  return std::ranges::any_of(chart.series, [](const Series& series) {
-    return std::ranges::any_of(series.y, [](double y) { return std::isfinite(y); });
-  });
 }
 
 // One chart of `key` with a line per run.
@@ -303,15 +198,47 @@ std::vector<LineChart> sigma_charts(const Runs& runs, const Labels& labels) {
   return charts;
 }
 
-// The charts that have data, with one caption for all of them.
-std::string chart_group(std::string_view heading, std::string_view caption, const std::vector<LineChart>& charts) {
-  std::string figures;
-  for (const LineChart& chart : charts) {
-    if (has_numbers(chart)) figures += "<figure>" + line_chart(chart) + "</figure>\n";
+// The charts that have data as one figure with its caption.
+std::string chart_group(Figures& figures, std::string_view heading, std::string_view caption, std::string_view name,
+                        std::vector<LineChart> charts) {
+  std::erase_if(charts, [](const LineChart& chart) { return !has_points(chart); });
+  if (charts.empty()) return fmt::format("<h3>{}</h3>\n<p class=\"note\">Not recorded.</p>\n", heading);
+  return fmt::format("<h3>{}</h3>\n{}", heading, figures.figure(chart_tiles(charts), caption, name, chart_csv(charts)));
+}
+
+std::string scores_section(Figures& figures, const Runs& runs, const Labels& labels) {
+  std::vector<LineChart> charts;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    for (const auto& [name, points] : runs[i].evaluations.scores) {
+      const bool lower = runs[i].evaluations.lower_is_better.at(name);
+      LineChart chart{score_title(name), std::string(kStepLabel), score_axis(name, lower), false, {}, {}};
+      auto found = std::ranges::find(charts, chart.y_label, &LineChart::y_label);
+      if (found == charts.end()) found = charts.insert(found, std::move(chart));
+      Series series{labels[i], {}, {}, static_cast<int>(i)};
+      for (const ScorePoint& point : points) {
+        series.x.push_back(static_cast<double>(point.step));
+        series.y.push_back(point.value);
+      }
+      found->series.push_back(std::move(series));
+    }
   }
-  if (figures.empty()) return fmt::format("<h3>{}</h3>\n<p class=\"note\">Not recorded.</p>\n", heading);
-  return fmt::format("<h3>{}</h3>\n<p class=\"note\">{}</p>\n<div class=\"tiles charts\">\n{}</div>\n", heading,
-                     caption, figures);
+  if (charts.empty()) return "";
+  return chart_group(figures, "Scores",
+                     "Scores of the generated samples at each evaluation. The files in the runs’ evaluation/ folders "
+                     "hold their protocols; scores of different protocols do not compare.",
+                     "scores", charts);
+}
+
+std::string brackets_section(Figures& figures, const Runs& runs, const Labels& labels) {
+  std::vector<BracketPanel> panels;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    panels.push_back({labels[i], static_cast<int>(i), {&runs[i].brackets.points}});
+  }
+  const auto charts = bracket_charts(panels);
+  if (charts.empty()) return "";
+  const std::vector<std::vector<std::string>> names(runs.size(), std::vector<std::string>{""});
+  return "<h3>Lipschitz bracket</h3>\n" +
+         figures.figure(chart_tiles(charts, "narrow"), bracket_caption(), "brackets", bracket_csv(panels, names));
 }
 
 std::string charts_section(const Runs& runs, const Labels& labels) {
@@ -329,43 +256,47 @@ std::string charts_section(const Runs& runs, const Labels& labels) {
     series.x.erase(series.x.begin());
     series.y.erase(series.y.begin());
   }
-  std::string html = "<h2>Curves</h2>\n";
-  html += chart_group("Critic slope",
+  Figures figures;
+  std::string html = "<h2>Curves</h2>\n" + scores_section(figures, runs, labels);
+  html += chart_group(figures, "Critic slope",
                       "‖∇ₓD‖ over a batch of real, fake and interpolated points: a lower bound of the Lipschitz "
                       "constant, because steeper places may lie between the points that were probed.",
+                      "critic-slope",
                       {chart("critic_slope.max", "Largest critic slope", "max ‖∇ₓD‖ (per unit of input)", true),
                        chart("critic_slope.mean", "Mean critic slope", "mean ‖∇ₓD‖ (per unit of input)", true)});
+  html += brackets_section(figures, runs, labels);
   html += chart_group(
-      "Losses",
-      "A loss is no measure of sample quality: it tells how the two networks stand against each other, and its level "
-      "cannot be compared between strategies that limit the discriminator differently.",
+      figures, "Losses",
+      "A loss is no measure of sample quality: it tells how the two networks stand against each other, "
+      "and its level cannot be compared between strategies that limit the discriminator differently.",
+      "losses",
       {chart("loss_d", "Discriminator loss", "loss (no unit)"), chart("loss_g", "Generator loss", "loss (no unit)")});
-  html += chart_group("Critic outputs",
+  html += chart_group(figures, "Critic outputs",
                       "The gap between the two lines says how well the critic separates the batches it is trained on; "
                       "each chart has its own scale, and a wide gap can mean a strong critic or merely a steep one.",
-                      outputs);
-  html += chart_group("Singular values of the weights",
+                      "critic-outputs", outputs);
+  html += chart_group(figures, "Singular values of the weights",
                       "Exact largest singular value of each layer’s reshaped effective weight, all charts on one "
                       "scale; for a convolution it is not the operator norm, so values near 1 do not make the network "
                       "1-Lipschitz.",
-                      sigma_charts(runs, labels));
-  html += chart_group("Time per step",
+                      "singular-values", sigma_charts(runs, labels));
+  html += chart_group(figures, "Time per step",
                       "Wall time of the updates since the previous log point, without the first point, which has the "
                       "warm-up; other load on the machine shows up here too.",
-                      {time});
+                      "time", {time});
   return html;
 }
 
-using Select = RunSummary::Entries RunSummary::*;
+using Select = Entries RunSummary::*;
 
 // Splits the entries into those that all runs share and, per run, the others.
-std::pair<RunSummary::Entries, std::vector<RunSummary::Entries>> compared(const Runs& runs, Select entries) {
+std::pair<Entries, std::vector<Entries>> compared(const Runs& runs, Select entries) {
   const auto everywhere = [&](const auto& entry) {
     return std::ranges::all_of(
         runs, [&](const RunSummary& run) { return std::ranges::find(run.*entries, entry) != (run.*entries).end(); });
   };
-  RunSummary::Entries common;
-  std::vector<RunSummary::Entries> own(runs.size());
+  Entries common;
+  std::vector<Entries> own(runs.size());
   for (size_t i = 0; i < runs.size(); ++i) {
     for (const auto& entry : runs[i].*entries) {
       if (!everywhere(entry)) {
@@ -378,7 +309,7 @@ std::pair<RunSummary::Entries, std::vector<RunSummary::Entries>> compared(const 
   return {common, own};
 }
 
-std::string facts(const RunSummary::Entries& entries) {
+std::string facts(const Entries& entries) {
   if (entries.empty()) return "";
   std::string html = "<table class=\"facts\"><tbody>\n";
   for (const auto& [key, value] : entries) {
@@ -409,9 +340,11 @@ std::string protocol_section(const Runs& runs, const Labels& labels) {
 std::string report_page(const Runs& runs) {
   if (runs.empty()) throw UserError("No run to report on. Give one or several run folders.", UserError::Kind::usage);
   const Labels labels = run_labels(runs);
-  const std::string body = introduction(runs) + table_section(runs) + samples_section(runs, labels) +
+  const std::vector<SampleRun> samples = sample_runs(runs, labels);
+  const std::vector<int64_t> steps = slider_steps(samples, kMostSampleSteps);
+  const std::string body = introduction(runs) + table_section(runs) + samples_section(samples, steps) +
                            charts_section(runs, labels) + protocol_section(runs, labels);
-  return html_page(title_of(runs, labels), body, sample_steps(runs).size() > 1 ? kScript : "");
+  return html_page(title_of(runs, labels), body, steps.size() > 1 ? slider_script() : "");
 }
 
 }  // namespace sgan

@@ -1,7 +1,6 @@
 #include "report/run_summary.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -24,63 +23,12 @@ std::string text_of(const Json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-void flatten(const Json& value, const std::string& path, RunSummary::Entries& entries) {
+void flatten(const Json& value, const std::string& path, Entries& entries) {
   if (!value.is_object()) {
     entries.emplace_back(path, text_of(value));
     return;
   }
   for (const auto& [key, child] : value.items()) flatten(child, path.empty() ? key : path + "." + key, entries);
-}
-
-std::string trimmed(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos) return "";
-  text = text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
-  const bool quoted = text.size() > 1 && (text[0] == '"' || text[0] == '\'') && text.back() == text[0];
-  return std::string(quoted ? text.substr(1, text.size() - 2) : text);
-}
-
-RunSummary::Entries flatten_config(std::string_view text) {
-  RunSummary::Entries entries;
-  std::vector<std::pair<size_t, std::string>> sections;  // indentation and path of those that the line is in
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
-    const size_t indent = line.find_first_not_of(' '), colon = line.find(':');
-    if (indent == std::string_view::npos || colon == std::string_view::npos || line[indent] == '#') continue;
-    while (!sections.empty() && sections.back().first >= indent) sections.pop_back();
-    const std::string key = trimmed(line.substr(0, colon)), value = trimmed(line.substr(colon + 1));
-    const std::string path = sections.empty() ? key : sections.back().second + "." + key;
-    if (value.empty()) {
-      sections.emplace_back(indent, path);
-    } else {
-      entries.emplace_back(path, value);
-    }
-  }
-  return entries;
-}
-
-std::vector<RunSummary::Grid> find_grids(const fs::path& folder) {
-  constexpr std::string_view kPrefix = "step-", kSuffix = ".png";
-  std::vector<RunSummary::Grid> grids;
-  std::error_code missing;
-  for (const auto& entry : fs::directory_iterator(folder, missing)) {
-    const std::string file = entry.path().filename().string();
-    if (!file.starts_with(kPrefix) || !file.ends_with(kSuffix)) continue;
-    int64_t step = 0;
-    const char* end = file.data() + file.size() - kSuffix.size();
-    const auto [rest, error] = std::from_chars(file.data() + kPrefix.size(), end, step);
-    if (error == std::errc() && rest == end) grids.push_back({step, entry.path()});
-  }
-  std::ranges::sort(grids, {}, &RunSummary::Grid::step);
-  return grids;
-}
-
-std::optional<double> median(std::vector<double> values) {
-  if (values.empty()) return std::nullopt;
-  std::ranges::sort(values);
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 // The last log point that recorded `key`.
@@ -92,12 +40,7 @@ const Json* last_with(const std::vector<Json>& metrics, std::string_view key) {
 }
 
 void summarize_metrics(RunSummary& run) {
-  std::vector<double> times;
-  for (size_t i = 1; i < run.metrics.size(); ++i) {
-    const auto time = metric(run.metrics[i], "ms_per_step");
-    if (time && std::isfinite(*time)) times.push_back(*time);
-  }
-  run.ms_per_step = median(times);
+  run.ms_per_step = median_ms_per_step(run.metrics);
   if (!run.metrics.empty()) run.steps = static_cast<int64_t>(metric(run.metrics.back(), "step").value_or(0));
   if (const Json* point = last_with(run.metrics, "critic_slope")) {
     run.slope_mean = metric(*point, "critic_slope.mean");
@@ -117,9 +60,10 @@ void summarize_metrics(RunSummary& run) {
 
 }  // namespace
 
-std::string_view RunSummary::config_value(std::string_view key) const {
-  const auto entry = std::ranges::find(config, key, [](const auto& pair) { return std::string_view(pair.first); });
-  return entry == config.end() ? std::string_view() : std::string_view(entry->second);
+Entries flattened(const Json& object) {
+  Entries entries;
+  flatten(object, "", entries);
+  return entries;
 }
 
 RunSummary read_run(const fs::path& folder) {
@@ -133,13 +77,15 @@ RunSummary read_run(const fs::path& folder) {
   run.strategy = text("strategy");
   run.seed = text("seed");
   run.status = text("status");
-  flatten(record, "", run.record);
+  run.record = flattened(record);
   run.config_text = read_file(files.config_path());
-  run.config = flatten_config(run.config_text);
+  run.config = config_entries(run.config_text);
   if (fs::exists(files.metrics_path())) run.metrics = read_metrics(files.metrics_path());
   summarize_metrics(run);
   if (fs::exists(files.reals_path())) run.reals = files.reals_path();
-  run.grids = find_grids(files.reals_path().parent_path());
+  run.grids = find_sample_grids(files.reals_path().parent_path());
+  run.evaluations = read_evaluations(folder);
+  run.brackets = read_brackets(folder);
   return run;
 }
 
@@ -158,18 +104,6 @@ std::vector<std::string> run_labels(const std::vector<RunSummary>& runs) {
   add_where_shared([&](size_t i) { return ", " + runs[i].name; });
   add_where_shared([&](size_t i) { return fmt::format(" ({})", i + 1); });
   return labels;
-}
-
-std::optional<double> metric(const Json& point, std::string_view key) {
-  const Json* value = &point;
-  for (std::string rest(key); !rest.empty();) {
-    const std::string part = rest.substr(0, rest.find('.'));
-    rest.erase(0, part.size() + 1);
-    if (!value->is_object() || !value->contains(part)) return std::nullopt;
-    value = &value->at(part);
-  }
-  if (value->is_number()) return value->get<double>();
-  return value->is_null() ? std::optional(std::numeric_limits<double>::quiet_NaN()) : std::nullopt;
 }
 
 }  // namespace sgan

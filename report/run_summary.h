@@ -10,17 +10,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include "comparison/config_entries.h"
+#include "comparison/results.h"
+#include "report/sample_slider.h"
+
 namespace sgan {
 
 // What the report shows of one run folder. nullopt: not recorded; NaN: recorded, but not finite.
 struct RunSummary {
-  struct Grid {
-    int64_t step;
-    std::filesystem::path path;
-  };
-  // A key's dotted path and its value as text.
-  using Entries = std::vector<std::pair<std::string, std::string>>;
-
   std::filesystem::path folder;
   std::string name, strategy, seed, status;
   int64_t steps = 0;  // of the last log point
@@ -34,20 +31,22 @@ struct RunSummary {
   std::optional<double> slope_mean, slope_max;     // ‖∇ₓD‖ at the last probe
   std::optional<double> sigma_max, sigma_product;  // of the last sigma_effective, over its layers
   std::optional<std::filesystem::path> reals;      // samples/reals.png
-  std::vector<Grid> grids;                         // samples/step-*.png by step
+  std::vector<SampleGrid> grids;                   // samples/step-*.png by step
+  Evaluations evaluations;
+  Brackets brackets;
 
   // The value of a config key such as "data.kind", or "".
-  std::string_view config_value(std::string_view key) const;
+  std::string_view config_value(std::string_view key) const { return entry(config, key); }
 };
 
 // Reads a run folder, also one that is still running or failed. Errors: UserError that names the missing or unreadable
-// file. config.yaml is read as the program writes it, one key a line, so that runs of other versions can be read too.
+// file.
 RunSummary read_run(const std::filesystem::path& folder);
+
+// A JSON object's keys as dotted paths and their values as text, strings as they are.
+Entries flattened(const nlohmann::ordered_json& object);
 
 // One short name per run, all different: the strategy, with the seed or the run's name where that is needed.
 std::vector<std::string> run_labels(const std::vector<RunSummary>& runs);
-
-// The number at `key` ("a.b") of a log point: nullopt where it was not recorded, NaN where it is null.
-std::optional<double> metric(const nlohmann::ordered_json& point, std::string_view key);
 
 }  // namespace sgan

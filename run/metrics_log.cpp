@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <string>
 
 #include "run/atomic_file.h"
@@ -39,6 +41,25 @@ void MetricsLog::append(const ordered_json& values) {
   }
   length_ += line.size();
   ++lines_;
+}
+
+std::optional<ordered_json> last_metrics(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  constexpr uint64_t kTail = 1 << 16;  // longer than two lines
+  FileDescriptor file(path, O_RDONLY);
+  const uint64_t size = file.size();
+  if (size > kTail && ::lseek(file.get(), static_cast<off_t>(size - kTail), SEEK_SET) < 0) {
+    throw file_error("read", path, errno);
+  }
+  std::string tail(std::min(size, kTail), '\0');
+  tail.resize(file.read(tail.data(), tail.size()));
+  // What follows the last line's end is being written.
+  const size_t end = tail.rfind('\n');
+  if (end == std::string::npos) return std::nullopt;
+  const size_t before = end == 0 ? std::string::npos : tail.rfind('\n', end - 1);
+  const size_t begin = before == std::string::npos ? 0 : before + 1;
+  auto values = ordered_json::parse(tail.substr(begin, end - begin), nullptr, /*allow_exceptions=*/false);
+  return values.is_object() ? std::optional(std::move(values)) : std::nullopt;
 }
 
 std::vector<ordered_json> read_metrics(const std::filesystem::path& path) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 #include "run/file_descriptor.h"
@@ -27,6 +28,9 @@ class MetricsLog {
   uint64_t length_ = 0;
   int64_t lines_;
 };
+
+// The last whole line of a metrics file, read from its end; nothing where there is none.
+std::optional<nlohmann::ordered_json> last_metrics(const std::filesystem::path& path);
 
 // All lines of a metrics file. A last line that a running or killed process left incomplete is skipped.
 std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& path);

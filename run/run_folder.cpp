@@ -78,6 +78,19 @@ bool claim_folder(const fs::path& path) {
   throw file_error("make the folder", path, errno);
 }
 
+// Throws where a folder without a run holds what no run made.
+void check_unused(const fs::path& path) {
+  for (const fs::path& entry : list(path)) {
+    const std::string name = entry.filename().string();
+    const bool is_own = name == kLockName || name == "config.yaml" || name == "failure.json" || name.starts_with('.') ||
+                        std::ranges::find(kSubfolders, name) != kSubfolders.end();
+    if (is_own) continue;
+    throw UserError(
+        fmt::format("{} holds {}, which no run made. Give a new or empty folder with --out.", path.string(), name),
+        UserError::Kind::usage);
+  }
+}
+
 int64_t next_run_number(const fs::path& output) {
   int64_t next = 0;
   for (const fs::path& entry : list(output)) {
@@ -164,11 +177,30 @@ RunFolder RunFolder::open_read_only(const fs::path& path) {
 
 RunFolder RunFolder::open(const fs::path& path) {
   RunFolder run = open_existing(path);
-  run.lock();
-  run.make_subfolders();
-  remove_stale_temporaries(path);
-  for (const char* name : kSubfolders) remove_stale_temporaries(path / name);
+  run.take_over();
   return run;
+}
+
+RunFolder RunFolder::claim(const fs::path& path) {
+  make_folders(path);
+  RunFolder run(path);
+  if (!run.holds_run()) check_unused(path);
+  run.take_over();
+  // Without run.json nothing was trained by that config.
+  std::error_code error;
+  if (!run.holds_run()) fs::remove(run.config_path(), error);
+  return run;
+}
+
+bool RunFolder::holds_run() const {
+  return fs::exists(config_path()) && fs::exists(status_path());
+}
+
+void RunFolder::take_over() {
+  lock();
+  make_subfolders();
+  remove_stale_temporaries(path_);
+  for (const char* name : kSubfolders) remove_stale_temporaries(path_ / name);
 }
 
 void RunFolder::lock() {
@@ -177,8 +209,8 @@ void RunFolder::lock() {
   if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) throw file_error("lock", path, errno);
     const std::string owner = read_file(path);
-    throw UserError(fmt::format("another process (pid {}) is writing this run: {}. Wait until it ends, or stop it.",
-                                owner.empty() ? "unknown" : owner.substr(0, owner.find('\n')), path_.string()));
+    throw RunBusyError(fmt::format("another process (pid {}) is writing this run: {}. Wait until it ends, or stop it.",
+                                   owner.empty() ? "unknown" : owner.substr(0, owner.find('\n')), path_.string()));
   }
   lock_ = std::move(file);
   lock_.truncate(0);

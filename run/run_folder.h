@@ -7,9 +7,16 @@
 #include <utility>
 #include <vector>
 
+#include "configs/error.h"
 #include "run/file_descriptor.h"
 
 namespace sgan {
+
+// Another process holds the run's lock.
+class RunBusyError : public UserError {
+ public:
+  using UserError::UserError;
+};
 
 // The folder that holds all of a run: its config, status, metrics, samples and checkpoints under fixed names, which
 // scripts rely on. The process that trains the run locks it (flock on run.lock) for as long as the object lives.
@@ -24,6 +31,11 @@ class RunFolder {
   static void check_vacant(const std::filesystem::path& path);
   // Opens a run to continue it: it must hold config.yaml and run.json, and no other process may be writing it.
   static RunFolder open(const std::filesystem::path& path);
+  // Opens the folder to begin a run there or to go on with it: it may be missing, empty, hold a run, or hold what a run
+  // left that was killed before its first record. Other processes that do so at once get a RunBusyError.
+  static RunFolder claim(const std::filesystem::path& path);
+  // True where the folder holds a run: config.yaml and run.json.
+  bool holds_run() const;
   // Opens a run without locking it, also one that is being written.
   static RunFolder open_read_only(const std::filesystem::path& path);
 
@@ -50,6 +62,7 @@ class RunFolder {
  private:
   explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
   void lock();
+  void take_over();
   void make_subfolders();
   void fill();
   static RunFolder open_existing(const std::filesystem::path& path);

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cmath>
 
-#include "configs/error.h"
 #include "models/latent.h"
 #include "run/random_streams.h"
 #include "training/real_batches.h"
@@ -70,7 +69,7 @@ void check_finite(const LogPoint& point) {
   for (const auto& [name, value] :
        {std::pair{"loss_d", point.loss_d}, {"loss_g", point.loss_g}, {"penalty", point.penalty.value_or(0)}}) {
     if (std::isfinite(value)) continue;
-    throw UserError(
+    throw DivergenceError(
         fmt::format("training has diverged: {} is {} at step {}. The last checkpoint is untouched. Lower the "
                     "learning rates, or use a stronger constraint or penalty.",
                     name, value, point.step));
@@ -89,22 +88,29 @@ CriticProbe probe(const Config& config, const TrainingState& state, Draws& draws
 }  // namespace
 
 LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& dataset, torch::Device device,
-                 const LoopHooks& hooks) {
+                 const LoopHooks& hooks, double seconds_before) {
   AdversarialStep step(state, config);
   Draws draws(config, dataset, device);
   const auto last_step = config.train.steps;
   const auto generator_batch = config.train.generator_batch > 0 ? config.train.generator_batch : config.train.batch;
   Stopwatch wall;  // runs from here on
   Stopwatch updates;
+  double seconds_until_log = seconds_before;
   int64_t steps_since_log = 0;
+  const auto time_is_up = [&] {
+    return config.train.seconds > 0 && seconds_until_log + updates.seconds() >= config.train.seconds;
+  };
 
   // The untrained generator's samples begin the timeline.
   if (state.step == 0 && hooks.on_sample) hooks.on_sample(0);
 
-  while (state.step < last_step) {
+  // A run that was killed after its last checkpoint has nothing left to do.
+  if (time_is_up()) return LoopEnd::finished;
+
+  for (bool last = false; !last && state.step < last_step;) {
     // What follows this step, known before it, so that only such steps measure.
     const auto number = state.step + 1;
-    const bool last = number == last_step;
+    last = number == last_step || time_is_up();
     const bool probes = is_due(number, config.lipschitz.every) || (last && config.lipschitz.every > 0);
     const bool logs = is_due(number, config.log.every) || probes || last;
 
@@ -133,6 +139,7 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
     if (logs) {
       LogPoint point;
       point.step = number;
+      point.last = last;
       point.images = state.discriminator_updates * config.train.batch;
       point.loss_d = read(d.loss);
       point.loss_g = read(g.loss);
@@ -143,6 +150,8 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
       point.grad_norm_g = read(g.grad_norm);
       updates.stop();
       point.ms_per_step = 1000 * updates.seconds() / static_cast<double>(steps_since_log);
+      seconds_until_log += updates.seconds();
+      point.train_s = seconds_until_log;
       updates.reset();
       steps_since_log = 0;
       check_finite(point);
@@ -157,14 +166,20 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
       wall.start();
       if (hooks.on_log) hooks.on_log(point);
     } else {
-      // Hooks that read the device wait for the updates; that time is the updates'.
-      if (samples || saves || evaluates) read(g.loss);
+      // Hooks that read the device wait for the updates; that time is the updates'. Nothing is made of a diverged run.
+      LogPoint point;
+      point.step = number;
+      if (samples || saves || evaluates) {
+        point.loss_d = read(d.loss);
+        point.loss_g = read(g.loss);
+      }
       updates.stop();
+      check_finite(point);
     }
 
     if (samples && hooks.on_sample) hooks.on_sample(number);
-    if (saves && hooks.on_checkpoint) hooks.on_checkpoint(number);
     if (evaluates && hooks.on_evaluate) hooks.on_evaluate(number);
+    if (saves && hooks.on_checkpoint) hooks.on_checkpoint(number);
     if (hooks.on_step) hooks.on_step(number);
     if (stops) return LoopEnd::interrupted;
   }

@@ -3,6 +3,7 @@
 #include <functional>
 #include <optional>
 
+#include "configs/error.h"
 #include "data/dataset.h"
 #include "training/probe.h"
 #include "training/state.h"
@@ -12,8 +13,10 @@ namespace sgan {
 // One line of metrics.jsonl: losses and outputs of the step's last updates, read from the device only now.
 struct LogPoint {
   int64_t step = 0;
+  bool last = false;   // the run's last step
   int64_t images = 0;  // real images the discriminator has seen
   double wall_s = 0;   // since the loop began
+  double train_s = 0;  // of updates and batch delivery since the run began
   double loss_d = 0;
   double loss_g = 0;
   std::optional<double> penalty;  // weighted, of the last update that had one; absent without penalties
@@ -26,21 +29,29 @@ struct LogPoint {
   double probe_ms = 0;  // wall time that the probe took
 };
 
-// What the loop tells its surroundings. All may be empty. Each is called after the step it names, in this order.
+// A loss is no longer finite.
+class DivergenceError : public UserError {
+ public:
+  using UserError::UserError;
+};
+
+// What the loop tells its surroundings. All may be empty. Each is called after the step it names, in this order: what a
+// step makes is there before its checkpoint, so that a run that is killed makes it again or has it.
 struct LoopHooks {
   std::function<void(const LogPoint&)> on_log;
   std::function<void(int64_t step)> on_sample;
-  std::function<void(int64_t step)> on_checkpoint;
   std::function<void(int64_t step)> on_evaluate;
+  std::function<void(int64_t step)> on_checkpoint;
   std::function<void(int64_t step)> on_step;
   std::function<bool()> stop_requested;  // asked after each step; true: save and return
 };
 
 enum class LoopEnd { finished, interrupted };
 
-// Trains from state.step to config.train.steps, or to the first step at which a stop is requested. The last step always
-// logs, samples and saves. Errors: UserError where a loss is no longer finite, seen at the next log point.
+// Trains from state.step to config.train.steps, until config.train.seconds of updates are over (of which
+// `seconds_before` were spent before), or to the first step at which a stop is requested. The last step always logs,
+// samples and saves. Errors: DivergenceError, seen at the next step that logs, samples, evaluates or saves.
 LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& dataset, torch::Device device,
-                 const LoopHooks& hooks);
+                 const LoopHooks& hooks, double seconds_before = 0);
 
 }  // namespace sgan

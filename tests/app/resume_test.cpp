@@ -22,6 +22,7 @@ std::vector<std::string> timeless(const std::filesystem::path& run) {
   for (auto line : read_metrics(run / "metrics.jsonl")) {
     line.erase("wall_s");
     line.erase("ms_per_step");
+    line.erase("train_s");
     line.erase("probe_ms");
     lines.push_back(line.dump());
   }

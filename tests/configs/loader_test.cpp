@@ -140,9 +140,10 @@ TEST_F(LoadConfig, ExtendsMergesSectionsAndReplacesLists) {
 // ---- What is refused -----------------------------------------------------------------------------------------------
 
 TEST(ParseConfig, UnknownKeysNameTheirNeighbours) {
-  EXPECT_EQ(error_in("name: a\ntrain:\n  bacth: 5\n"),
-            "a.yaml:3:3: unknown key 'train.bacth'; did you mean 'train.batch'? train has the keys steps, batch, "
-            "generator_batch, critic_steps, boost. 'spectral-gan config' explains every key.");
+  EXPECT_EQ(
+      error_in("name: a\ntrain:\n  bacth: 5\n"),
+      "a.yaml:3:3: unknown key 'train.bacth'; did you mean 'train.batch'? train has the keys steps, seconds, batch, "
+      "generator_batch, critic_steps, boost. 'spectral-gan config' explains every key.");
   EXPECT_THAT(error_in("lr: 1"), StartsWith("a.yaml:1:1: unknown key 'lr'; did you mean 'optimizer.generator.lr' or "
                                             "'optimizer.discriminator.lr'? A config has the keys name, seed, "));
   EXPECT_THAT(error_in("disciminator: {}"), HasSubstr("did you mean 'discriminator'?"));
@@ -373,6 +374,7 @@ TEST(CheckConfig, DataAndScheduleAreComplete) {
               HasSubstr("schedule.start is 5, but train.steps is 5"));
   EXPECT_EQ(error_in("", {"schedule={kind: linear, start: 4}", "train.steps=5"}), "no error");
   EXPECT_EQ(error_in("", {"schedule={kind: constant, start: 5}", "train.steps=5"}), "no error");
+  EXPECT_THAT(error_in("", {"schedule.kind=linear", "train.seconds=5"}), HasSubstr("train.seconds may end the run"));
 }
 
 // ---- What is written -----------------------------------------------------------------------------------------------
@@ -387,6 +389,7 @@ Config compatible(Config config) {
   if (config.discriminator.weight == WeightKind::weight_norm) config.constraint.kind = ConstraintKind::none;
   if (config.ema.decay == 0) config.sample.weights = SampleWeights::raw;
   config.schedule.start = 0;
+  if (config.schedule.kind == ScheduleKind::linear) config.train.seconds = 0;
   config.train.generator_batch = 0;
   if (config.data.path.empty()) config.data.path = "a";
   return config;

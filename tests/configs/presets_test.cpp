@@ -20,7 +20,7 @@ const fs::path kConfigs = fs::path(SGAN_SOURCE_DIR) / "configs";
 TEST(Presets, EachLoadsAndItsDumpReadsBack) {
   size_t presets = 0;
   for (const auto& entry : fs::recursive_directory_iterator(kConfigs)) {
-    if (entry.path().extension() != ".yaml") continue;
+    if (entry.path().extension() != ".yaml" || entry.path().parent_path().filename() == "compare") continue;
     SCOPED_TRACE(entry.path().string());
     ++presets;
     const std::string text = dump_config(load_config(entry.path()));

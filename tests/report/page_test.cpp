@@ -108,6 +108,31 @@ TEST_F(ReportPage, SaysWhetherTheRunsSawTheSameBatches) {
   EXPECT_THAT(report_page({a, b}), AllOf(HasSubstr("batch 64 / 32"), HasSubstr("did not see the same batches")));
 }
 
+TEST_F(ReportPage, ShowsScoresAndBracketsOfTheRuns) {
+  for (const char* run : {"a", "b"}) {
+    for (int step : {100, 400}) {
+      write(fmt::format("{}/evaluation/step-{:08d}-x.json", run, step),
+            fmt::format(R"({{"scores":{{"fd_net":{{"value":{},"better":"lower"}}}},"protocol":{{}}}})", 1000 - step));
+      write(fmt::format("{}/lipschitz/step-{:08d}.json", run, step), R"({"network":{"lower":1.5,"upper":6}})");
+    }
+  }
+  const std::string page = report_page({run_with_metrics("a", "gp"), run_with_metrics("b", "none")});
+  EXPECT_THAT(page, AllOf(HasSubstr("<title>Fréchet distance</title>"), HasSubstr("Fréchet distance ↓ (no unit)"),
+                          HasSubstr("Fr%C3%A9chet%20distance,gp,400,600%0D%0A"),
+                          HasSubstr("<h3>Lipschitz bracket</h3>"), HasSubstr("gp,,100,1.5,6%0D%0A")));
+  EXPECT_EQ(count(page, "class=\"band "), 2u);
+  EXPECT_EQ(count(page, "<h3>Scores</h3>"), 1u);
+  EXPECT_THAT(report_page({run_with_metrics("c", "gp")}),
+              Not(AnyOf(HasSubstr("<h3>Scores</h3>"), HasSubstr("<h3>Lipschitz bracket</h3>"))));
+}
+
+TEST_F(ReportPage, LinksTheDataOfEveryFigure) {
+  const std::string page = report_page({run_with_metrics("a", "gp"), run_with_metrics("b", "none")});
+  EXPECT_EQ(count(page, "<figure class=\"numbered\""), 5u);
+  EXPECT_EQ(count(page, "<a class=\"save\" download=\"figure-"), 5u);
+  EXPECT_THAT(page, HasSubstr("Discriminator%20loss,none,300,1%0D%0A"));
+}
+
 TEST_F(ReportPage, ListsWhatRunsShareOnce) {
   const std::string page = report_page({run_with_metrics("a", "gp"), run_with_metrics("b", "none")});
   EXPECT_EQ(count(page, "<td>2.11.0</td>"), 1u);

@@ -100,6 +100,43 @@ TEST(LineChart, LabelsDecadesAndDropsWhatALogScaleCannotShow) {
   EXPECT_THAT(svg, HasSubstr("loss (no unit), log scale"));
 }
 
+TEST(LineChart, DrawsBandsBehindLinesAndBreaksThemAtGaps) {
+  LineChart chart = chart_with({0, 1, 2, 3, 4}, {1, 1, 1, 1, 1});
+  chart.series[0].low = {0, 0, kNan, 0, 0};
+  chart.series[0].high = {2, 2, 2, 2, 2};
+  const std::string svg = line_chart(chart);
+  const size_t band = svg.find("class=\"band c0 d0\"");
+  ASSERT_NE(band, std::string::npos);
+  EXPECT_LT(band, svg.find("class=\"line\""));
+  EXPECT_EQ(count(svg.substr(band, svg.find("/>", band) - band), "Z"), 2u);
+}
+
+TEST(LineChart, AWideBandLeavesRoomForTheLines) {
+  LineChart chart = chart_with({0, 1}, {10, 20});
+  chart.series[0].low = {-1000, 15};
+  chart.series[0].high = {1000, 25};
+  EXPECT_THAT(y_labels(line_chart(chart)), testing::ElementsAre("5", "10", "15", "20", "25"));
+}
+
+TEST(LineChart, SingleRunsArePaleAndMarkWhereTheyStopped) {
+  LineChart chart = chart_with({0, 1}, {0, 1});
+  Series run{"seed 0", {0, 1, 2}, {1, 2, kNan}, 3};
+  run.faint = run.stopped = true;
+  chart.series.push_back(run);
+  const std::string svg = line_chart(chart);
+  EXPECT_THAT(svg, HasSubstr("<g class=\"faint c3 d3\">"));
+  EXPECT_THAT(svg, Not(HasSubstr("seed 0")));  // the legend
+  EXPECT_EQ(count(svg, "class=\"stop\""), 1u);
+  chart.legend = false;
+  EXPECT_EQ(count(line_chart(chart), "h30\"/>"), 0u);
+}
+
+TEST(ChartLegend, ShowsStylesAndEscapes) {
+  const std::string html = chart_legend({{"a<b", 8}});
+  EXPECT_THAT(html, HasSubstr("class=\"c1 d2\""));
+  EXPECT_THAT(html, HasSubstr("a&lt;b"));
+}
+
 TEST(LineChart, SurvivesDegenerateData) {
   for (const bool log : {false, true}) {
     for (LineChart chart :

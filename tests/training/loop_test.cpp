@@ -93,8 +93,8 @@ std::vector<std::string> calls_of(const Config& config, int64_t stop_at = -1) {
   const auto end = run_loop(config, state, dataset_of(config), torch::kCPU,
                             {.on_log = [&](const LogPoint& point) { note(point.probe ? "probe" : "log")(point.step); },
                              .on_sample = note("sample"),
-                             .on_checkpoint = note("checkpoint"),
                              .on_evaluate = note("evaluate"),
+                             .on_checkpoint = note("checkpoint"),
                              .on_step = [&](int64_t step) { done = step; },
                              .stop_requested = [&] { return state.step == stop_at; }});
   EXPECT_EQ(done, state.step);
@@ -110,7 +110,7 @@ TEST(Loop, LastStepLogsSamplesAndSaves) {
   EXPECT_THAT(calls_of(config), ElementsAre("sample 0", "probe 4", "sample 4", "checkpoint 4", "finished"));
   config.evaluation.every = 3;
   EXPECT_THAT(calls_of(config),
-              ElementsAre("sample 0", "evaluate 3", "probe 4", "sample 4", "checkpoint 4", "evaluate 4", "finished"));
+              ElementsAre("sample 0", "evaluate 3", "probe 4", "sample 4", "evaluate 4", "checkpoint 4", "finished"));
 }
 
 TEST(Loop, KeepsEachCadence) {
@@ -242,6 +242,53 @@ TEST(Loop, NonFiniteLossThrowsAndSavesNothing) {
                                                HasSubstr("Lower the learning rates"))));
     EXPECT_LT(last_saved, state.step);
   }
+}
+
+TEST(Loop, NothingIsMadeOfADivergedRunBetweenLogPoints) {
+  auto config = planar_config();
+  config.loss = LossKind::wgan;
+  config.optimizer.discriminator = {.kind = OptimizerKind::sgd, .lr = 1e30};
+  config.log.every = 100;
+  config.checkpoint.every = config.sample.every = config.evaluation.every = 3;
+  config.train.steps = 100;
+  auto state = fresh_state(config);
+  std::vector<int64_t> made;
+  const auto note = [&](int64_t step) { made.push_back(step); };
+  LoopHooks hooks;
+  hooks.on_sample = hooks.on_evaluate = hooks.on_checkpoint = note;
+  EXPECT_THROW(run_loop(config, state, dataset_of(config), torch::kCPU, hooks), DivergenceError);
+  EXPECT_THAT(made, ElementsAre(0));
+}
+
+TEST(Loop, ABudgetOfSecondsEndsTheRun) {
+  auto config = planar_config();
+  config.train.steps = 1'000'000'000;
+  config.train.seconds = 0.3;
+  config.log.every = 2;
+  std::vector<LogPoint> points;
+  std::vector<int64_t> saved;
+  LoopHooks hooks;
+  hooks.on_log = [&](const LogPoint& point) { points.push_back(point); };
+  hooks.on_checkpoint = [&](int64_t step) { saved.push_back(step); };
+  auto state = fresh_state(config);
+  EXPECT_EQ(run_loop(config, state, dataset_of(config), torch::kCPU, hooks), LoopEnd::finished);
+  ASSERT_FALSE(points.empty());
+  EXPECT_TRUE(points.back().last);
+  EXPECT_EQ(points.back().step, state.step);
+  EXPECT_GE(points.back().train_s, 0.3);
+  EXPECT_THAT(saved, ElementsAre(state.step));
+  double seconds = 0;
+  int64_t before = 0;
+  for (const auto& point : points) {
+    EXPECT_EQ(point.last, point.step == state.step);
+    seconds += point.ms_per_step / 1000 * static_cast<double>(point.step - before);
+    before = point.step;
+    EXPECT_NEAR(point.train_s, seconds, 1e-9);
+  }
+  // What was spent before counts, and a run that has spent all of it has nothing to do.
+  const auto step = state.step;
+  EXPECT_EQ(run_loop(config, state, dataset_of(config), torch::kCPU, hooks, points.back().train_s), LoopEnd::finished);
+  EXPECT_EQ(state.step, step);
 }
 
 // With learning rates of 0 the logged outputs are a function of the batches alone. A dcgan critic without biases is

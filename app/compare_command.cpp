@@ -1,0 +1,280 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include "app/commands.h"
+#include "app/comparison_report.h"
+#include "app/device.h"
+#include "app/grid_progress.h"
+#include "app/interrupt.h"
+#include "app/progress.h"
+#include "comparison/comparison_folder.h"
+#include "comparison/grid.h"
+#include "configs/error.h"
+#include "configs/loader.h"
+#include "configs/sweep.h"
+#include "training/schedule.h"
+
+namespace sgan {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kFooter =
+    "\nEach run is a process of its own in DIR/runs/<strategy>-seed<k>. The same command again skips what is finished "
+    "and\n"
+    "resumes what was interrupted; other processes and machines that see the folder may work on it at the same time.\n"
+    "Ctrl-C saves the running ones. At the end: DIR/report.html, summary.json, .csv, .md and .tex; DIR is the last "
+    "line\n"
+    "of stdout. Exit code 1 where a run failed; one that diverged is a result.\n\n"
+    "  spectral-gan compare configs/compare/digits.yaml\n"
+    "  spectral-gan compare configs/compare/cifar10.yaml data.path=cifar10.tar --devices cuda:0,cuda:1\n"
+    "  spectral-gan compare sweep.yaml --print | parallel -j 4\n"
+    "  spectral-gan compare sweep.yaml --slurm > sweep.sbatch\n\n";
+
+struct Arguments {
+  fs::path sweep;
+  std::vector<std::string> overrides;
+  fs::path out;
+  int64_t jobs = 0;
+  std::vector<std::string> devices;
+  std::string seeds;
+  bool retry_failed = false;
+  bool print = false;
+  bool slurm = false;
+  bool json = false;
+};
+
+int64_t cores() {
+  return std::max<int64_t>(1, std::thread::hardware_concurrency());
+}
+
+bool computes_on_gpu(const Config& base) {
+  return base.device != "cpu" && has_nvidia_driver();
+}
+
+// Of a run that leaves it open: small networks gain little from a second core, another run at the same time does.
+int64_t threads_of_a_run(const Arguments& arguments, const Config& base) {
+  if (arguments.jobs > 0) return std::max<int64_t>(1, cores() / arguments.jobs);
+  return computes_on_gpu(base) ? cores() : 1;
+}
+
+// Runs at a time, and where each computes.
+std::vector<std::string> choose_slots(const Arguments& arguments, const Config& base, int64_t cells) {
+  const auto devices = arguments.devices.empty() ? std::vector<std::string>{""} : arguments.devices;
+  int64_t jobs = arguments.jobs;
+  if (jobs == 0 && !arguments.devices.empty()) jobs = static_cast<int64_t>(devices.size());
+  if (jobs == 0) jobs = computes_on_gpu(base) ? 1 : std::max<int64_t>(1, cores() / std::max<int64_t>(1, base.threads));
+  std::vector<std::string> slots;
+  for (int64_t i = 0; i < std::min(jobs, cells); ++i) {
+    slots.push_back(devices[static_cast<size_t>(i) % devices.size()]);
+  }
+  return slots;
+}
+
+// The least number of steps in which the discriminator sees so many real images.
+int64_t steps_for_images(const TrainOptions& train, int64_t images) {
+  int64_t seen = 0, step = 0;
+  for (; seen < images; ++step) seen += critic_steps(train, step) * train.batch;
+  return step;
+}
+
+void apply_budget(Config& config, const SweepBudget& budget) {
+  constexpr int64_t kNever = 1'000'000'000;
+  if (budget.steps > 0) config.train.steps = budget.steps;
+  if (budget.images > 0) config.train.steps = steps_for_images(config.train, budget.images);
+  if (budget.seconds > 0) {
+    config.train.seconds = budget.seconds;
+    config.train.steps = kNever;
+  }
+}
+
+// The evaluation.metrics that give the wanted scores, or "auto" where some score's name is none of theirs.
+std::string metrics_for(const std::vector<std::string>& scores) {
+  std::vector<std::string> metrics;
+  for (const auto& score : scores) {
+    const auto stem = score.substr(0, score.find('_'));
+    const std::string metric = stem == "precision" || stem == "recall"   ? "pr"
+                               : stem == "density" || stem == "coverage" ? "dc"
+                                                                         : stem;
+    if (!value_of<Metric>(metric)) return "auto";
+    if (std::ranges::find(metrics, metric) == metrics.end()) metrics.push_back(metric);
+  }
+  return fmt::format("{}", fmt::join(metrics, ","));
+}
+
+// What makes runs comparable and scored. threads: of a run that leaves them open; fixed, for with other threads a run
+// is another one in its last bits.
+void complete(Config& config, const Sweep& sweep, int64_t threads) {
+  apply_budget(config, sweep.budget);
+  if (config.threads == 0) config.threads = threads;
+  if (config.evaluation.every == 0) config.evaluation.every = config.train.steps;
+  if (config.evaluation.metrics == "auto") config.evaluation.metrics = metrics_for(sweep.scores);
+  check_config(config);
+}
+
+Sweep read_sweep(const Arguments& arguments) {
+  const bool is_folder = fs::is_directory(arguments.sweep);
+  auto sweep = load_sweep(is_folder ? arguments.sweep / "sweep.yaml" : arguments.sweep, arguments.overrides);
+  if (!arguments.seeds.empty()) {
+    const auto seeds = parse_sweep_seeds(arguments.seeds);
+    if (!seeds) {
+      throw UserError(fmt::format("--seeds: got '{}', allowed: whole numbers such as 0-4 or 0,2,5.", arguments.seeds),
+                      UserError::Kind::usage);
+    }
+    sweep.seeds = *seeds;
+  }
+  return sweep;
+}
+
+ComparisonFolder make_folder(const Arguments& arguments, Sweep sweep) {
+  const bool is_folder = fs::is_directory(arguments.sweep);
+  const auto out = !arguments.out.empty() ? arguments.out
+                   : is_folder            ? arguments.sweep
+                                          : fs::path(sweep.output) / sweep.name;
+  // Threads that the folder has already recorded come before a guess of this machine's.
+  if (ComparisonFolder::is_one(out)) {
+    const auto threads = ComparisonFolder::open(out).sweep().base.threads;
+    if (sweep.base.threads == 0) sweep.base.threads = threads;
+    for (auto& strategy : sweep.strategies) {
+      if (strategy.config.threads == 0) strategy.config.threads = threads;
+    }
+  }
+  const int64_t threads = threads_of_a_run(arguments, sweep.base);
+  complete(sweep.base, sweep, threads);
+  for (auto& strategy : sweep.strategies) complete(strategy.config, sweep, threads);
+  return ComparisonFolder::make(out, std::move(sweep));
+}
+
+std::string shell_quoted(const std::string& text) {
+  const auto is_plain = [](unsigned char c) {
+    return std::isalnum(c) || std::string_view("-_./=:,").find(c) != std::string_view::npos;
+  };
+  if (!text.empty() && std::ranges::all_of(text, is_plain)) return text;
+  std::string result = "'";
+  for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return result + "'";
+}
+
+std::string program_path() {
+  return fs::read_symlink("/proc/self/exe").string();
+}
+
+// One shell command for each run that is not done.
+std::vector<std::string> commands(const ComparisonFolder& folder, const Grid& grid) {
+  std::vector<std::string> lines;
+  for (const auto& status : grid.cells()) {
+    if (status.state == CellState::finished || status.state == CellState::failed) continue;
+    std::vector<std::string> words{shell_quoted(program_path())};
+    for (const auto& argument : folder.arguments(status.cell, "")) words.push_back(shell_quoted(argument));
+    lines.push_back(fmt::format("{}", fmt::join(words, " ")));
+  }
+  return lines;
+}
+
+void print_slurm(const ComparisonFolder& folder, const std::vector<std::string>& lines, int64_t jobs) {
+  fmt::print(
+      "#!/bin/bash\n#SBATCH --job-name={}\n#SBATCH --array=0-{}{}\n#SBATCH --cpus-per-task={}\n"
+      "#SBATCH --output={}/logs/slurm-%A-%a.txt\n"
+      "# SIGTERM a minute before the limit: the run saves and ends; submit again to go on.\n"
+      "#SBATCH --signal=B:TERM@60\n\n"
+      "cd {}\ncase $SLURM_ARRAY_TASK_ID in\n",
+      folder.sweep().name, lines.size() - 1, jobs > 0 ? fmt::format("%{}", jobs) : "", folder.sweep().base.threads,
+      fs::absolute(folder.path()).string(), shell_quoted(fs::current_path().string()));
+  for (size_t i = 0; i < lines.size(); ++i) fmt::print("  {}) exec {} ;;\n", i, lines[i]);
+  fmt::print("esac\n");
+}
+
+void print_commands(const Arguments& arguments, const ComparisonFolder& folder, const Grid& grid) {
+  const auto lines = commands(folder, grid);
+  if (lines.empty()) {
+    tell("every run is done\n");
+  } else if (arguments.slurm) {
+    print_slurm(folder, lines, arguments.jobs);
+  } else {
+    fmt::print("{}\n", fmt::join(lines, "\n"));
+  }
+  tell(
+      fmt::format("when they are done: `spectral-gan compare {}` writes summary and report\n", folder.path().string()));
+}
+
+// Returns false where Ctrl-C ended it.
+bool run_grid(const ComparisonFolder& folder, Grid& grid) {
+  GridProgress progress(folder.sweep().name);
+  catch_interrupts("saving the running ones; once more to stop at once");
+  constexpr auto kTick = std::chrono::milliseconds(100);
+  while (grid.advance()) {
+    progress.update(grid);
+    if (interrupt_requested() && !grid.stopping()) grid.stop();
+    std::this_thread::sleep_for(kTick);
+  }
+  progress.update(grid);
+  return !grid.stopping();
+}
+
+void compare(const Arguments& arguments) {
+  end_on_interrupt();
+  auto sweep = read_sweep(arguments);
+  const auto folder = make_folder(arguments, std::move(sweep));
+  const auto cells = static_cast<int64_t>(folder.cells().size());
+  const auto slots = choose_slots(arguments, folder.sweep().base, cells);
+  Grid grid(folder, {program_path(), slots, arguments.retry_failed});
+  for (const auto& name : folder.strays()) {
+    tell(fmt::format("note: {} lies in the folder but is none of the sweep's runs; left out\n", name));
+  }
+  if (arguments.print || arguments.slurm) return print_commands(arguments, folder, grid);
+
+  tell(fmt::format("comparing {} strategies over {} seeds in {}, {} at a time\n", folder.sweep().strategies.size(),
+                   folder.sweep().seeds.size(), folder.path().string(), slots.size()));
+  if (!run_grid(folder, grid)) {
+    tell(fmt::format("stopped; go on with `spectral-gan compare {}`\n", folder.path().string()));
+    std::puts(folder.path().c_str());
+    std::fflush(stdout);
+    throw ExitCode{kInterrupted};
+  }
+  const auto summary = report_comparison(folder, folder.report_path());
+  fmt::print("{}\n", arguments.json ? to_json(summary).dump(2) : summary_text(summary));
+  tell(fmt::format("look at {}\n", folder.report_path().string()));
+  fmt::print("{}\n", folder.path().string());
+  const bool failed = std::ranges::any_of(summary.strategies, [](const StrategyInfo& info) { return info.failed > 0; });
+  if (failed) throw ExitCode{1};
+}
+
+}  // namespace
+
+void add_compare_command(CLI::App& program) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = program.add_subcommand("compare", "Train strategies over seeds and say which differ, and how surely");
+  command->add_option("sweep", arguments->sweep, "Sweep file, or the folder of a comparison to go on with")
+      ->required()
+      ->type_name("SWEEP");
+  command->add_option("overrides", arguments->overrides, "key.sub=value for the config of every run");
+  command->add_option("--out", arguments->out, "The comparison's folder (default: <output>/<name> of the sweep)")
+      ->type_name("DIR");
+  command
+      ->add_option("--jobs", arguments->jobs,
+                   "Runs at a time (default: one a device, or one a core where a run has one thread)")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{1024}));
+  command->add_option("--devices", arguments->devices, "Where runs compute, in turn: cuda:0,cuda:1,cpu")
+      ->type_name("LIST")
+      ->delimiter(',');
+  command->add_option("--seeds", arguments->seeds, "In place of the sweep's seeds: 0-4 or 0,2,5")->type_name("LIST");
+  command->add_flag("--retry-failed", arguments->retry_failed, "Go on with failed runs too");
+  auto* print = command->add_flag("--print", arguments->print,
+                                  "Run nothing: print one command a run, for GNU parallel or a shell");
+  command->add_flag("--slurm", arguments->slurm, "Run nothing: print a Slurm array script")->excludes(print);
+  command->add_flag("--json", arguments->json, "Print the summary as JSON");
+  command->footer(kFooter + sweep_reference());
+  command->callback([arguments] { compare(*arguments); });
+}
+
+}  // namespace sgan

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "configs/options.h"
+#include "run/run_folder.h"
+
+namespace sgan {
+
+// Goes on with the run in a locked folder, from its last good checkpoint, or from the start where it has none yet.
+// config: the run's own, perhaps with another device. A run whose steps are done is only marked as finished. Errors:
+// UserError where config or data are no longer those of the checkpoint, or no checkpoint can be read.
+void continue_run(RunFolder& folder, const Config& config, std::optional<int64_t> stop_at);
+
+}  // namespace sgan

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace sgan {
+
+// A program that runs beside this one, its output added to a file. It stands outside the terminal's process group, so
+// that Ctrl-C reaches it only through this program, and gets SIGTERM when this program dies, whatever of. A child that
+// still runs when the object goes is ended with SIGKILL.
+class ChildProcess {
+ public:
+  // Errors: UserError where the log cannot be written or no process be made.
+  ChildProcess(const std::vector<std::string>& command, const std::filesystem::path& log);
+  ChildProcess(ChildProcess&& other) noexcept;
+  ChildProcess& operator=(ChildProcess&& other) noexcept;
+  ~ChildProcess();
+
+  // True once it has ended. Does not wait.
+  bool ended();
+  // After its end: the exit code, or 128 + the signal that ended it.
+  int exit_code() const { return exit_code_; }
+  bool was_killed() const { return exit_code_ > 128; }
+  void send(int signal) const;
+  pid_t id() const { return id_; }
+
+ private:
+  void end();
+
+  pid_t id_ = -1;
+  int exit_code_ = 0;
+};
+
+}  // namespace sgan

@@ -1,0 +1,178 @@
+#include "comparison/comparison_folder.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+#include <system_error>
+
+#include "configs/error.h"
+#include "configs/loader.h"
+#include "run/atomic_file.h"
+
+namespace sgan {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kBaseFile = "base.yaml";
+
+void make_folders(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) throw file_error("make the folder", path, error.value());
+}
+
+// The keys in which two configs differ as runs; where they compute or are put is not among them.
+std::vector<std::string> differing_run_keys(const Config& a, const Config& b) {
+  auto keys = differing_keys(a, b);
+  std::erase_if(keys, [](const std::string& key) { return key == "device" || key == "output" || key == "name"; });
+  return keys;
+}
+
+const SweepStrategy* find(const Sweep& sweep, const std::string& name) {
+  const auto found = std::ranges::find(sweep.strategies, name, &SweepStrategy::name);
+  return found == sweep.strategies.end() ? nullptr : &*found;
+}
+
+// True where a strategy has runs in the folder, begun ones too.
+bool has_runs(const fs::path& folder, const Sweep& sweep, const std::string& strategy) {
+  return std::ranges::any_of(sweep.seeds, [&](int64_t seed) {
+    return fs::exists(folder / "runs" / fmt::format("{}-seed{}", strategy, seed) / "run.json");
+  });
+}
+
+// A strategy that has runs must stay what it was.
+void check_unchanged(const fs::path& folder, const Sweep& before, const Sweep& now) {
+  for (const auto& strategy : before.strategies) {
+    const auto* same = find(now, strategy.name);
+    if (same == nullptr) continue;
+    const auto keys = differing_run_keys(strategy.config, same->config);
+    if (keys.empty() || !has_runs(folder, before, strategy.name)) continue;
+    throw UserError(fmt::format("{} holds runs of strategy '{}' with another config (it differs in {}), which do not "
+                                "compare. Give another folder with --out, or undo the change.",
+                                folder.string(), strategy.name, fmt::join(keys, ", ")),
+                    UserError::Kind::usage);
+  }
+}
+
+void take_threads(Sweep& sweep, int64_t threads) {
+  if (sweep.base.threads == 0) sweep.base.threads = threads;
+  for (auto& strategy : sweep.strategies) {
+    if (strategy.config.threads == 0) strategy.config.threads = threads;
+  }
+}
+
+}  // namespace
+
+ComparisonFolder::ComparisonFolder(fs::path path, Sweep sweep) : path_(std::move(path)), sweep_(std::move(sweep)) {}
+
+bool ComparisonFolder::is_one(const fs::path& path) {
+  return fs::exists(path / "sweep.yaml");
+}
+
+ComparisonFolder ComparisonFolder::open(const fs::path& path) {
+  if (!is_one(path)) {
+    throw UserError(fmt::format("{} holds no comparison: it has no sweep.yaml. Give the folder that `spectral-gan "
+                                "compare` printed, or a sweep file such as configs/compare/digits.yaml.",
+                                path.string()),
+                    UserError::Kind::usage);
+  }
+  return {path, load_sweep(path / "sweep.yaml")};
+}
+
+ComparisonFolder ComparisonFolder::make(const fs::path& path, Sweep sweep) {
+  if (is_one(path)) {
+    const auto before = open(path);
+    take_threads(sweep, before.sweep().base.threads);
+    check_unchanged(path, before.sweep(), sweep);
+  } else if (fs::exists(path) && !fs::is_empty(path)) {
+    throw UserError(
+        fmt::format("{} is not empty and holds no comparison. Give a new folder with --out.", path.string()),
+        UserError::Kind::usage);
+  }
+  ComparisonFolder folder(path, std::move(sweep));
+  folder.write_files();
+  return folder;
+}
+
+void ComparisonFolder::write_files() const {
+  for (const char* name : {"runs", "logs", "strategies"}) make_folders(path_ / name);
+  write_file_atomically(path_ / kBaseFile, dump_config(sweep_.base));
+  for (const auto& strategy : sweep_.strategies) {
+    const auto keys = differing_keys(sweep_.base, strategy.config);
+    write_file_atomically(strategy_path(strategy.name),
+                          fmt::format("extends: ../{}\n{}", kBaseFile, dump_keys(strategy.config, keys)));
+  }
+  // Last: with it the folder is a comparison.
+  write_file_atomically(sweep_path(), dump_sweep(sweep_, kBaseFile));
+}
+
+fs::path ComparisonFolder::run_path(const std::string& strategy, int64_t seed) const {
+  return path_ / "runs" / fmt::format("{}-seed{}", strategy, seed);
+}
+
+std::vector<Cell> ComparisonFolder::cells() const {
+  std::vector<Cell> cells;
+  for (const int64_t seed : sweep_.seeds) {
+    for (const auto& strategy : sweep_.strategies) {
+      cells.push_back({strategy.name, seed, run_path(strategy.name, seed)});
+    }
+  }
+  return cells;
+}
+
+std::vector<std::string> ComparisonFolder::strays() const {
+  std::set<std::string> known;
+  for (const auto& cell : cells()) known.insert(cell.name());
+  std::vector<std::string> strays;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path_ / "runs", error)) {
+    const auto name = entry.path().filename().string();
+    if (!known.contains(name)) strays.push_back(name);
+  }
+  std::ranges::sort(strays);
+  return strays;
+}
+
+std::vector<std::string> ComparisonFolder::arguments(const Cell& cell, const std::string& device) const {
+  std::vector<std::string> result{"train", strategy_path(cell.strategy).string(), fmt::format("seed={}", cell.seed)};
+  if (!device.empty()) result.push_back("device=" + device);
+  result.insert(result.end(), {"--out", cell.folder.string(), "--continue"});
+  return result;
+}
+
+ComparisonPlan ComparisonFolder::plan() const {
+  ComparisonPlan plan;
+  plan.name = sweep_.name;
+  plan.baseline = sweep_.baseline;
+  for (const auto& strategy : sweep_.strategies) {
+    auto keys = differing_keys(sweep_.base, strategy.config);
+    std::erase(keys, "name");
+    plan.strategies.emplace_back(strategy.name, override_text(strategy.config, keys));
+  }
+  plan.seeds = sweep_.seeds;
+  plan.scores = sweep_.scores;
+  plan.target = sweep_.target;
+  return plan;
+}
+
+std::vector<RunResult> ComparisonFolder::read_results() const {
+  std::vector<RunResult> results;
+  for (const auto& strategy : sweep_.strategies) {
+    for (const int64_t seed : sweep_.seeds) {
+      results.push_back(read_result(run_path(strategy.name, seed), strategy.name, seed));
+    }
+  }
+  return results;
+}
+
+void ComparisonFolder::write_summary(const Summary& summary) const {
+  write_file_atomically(path_ / "summary.json", to_json(summary).dump(2) + "\n");
+  write_file_atomically(path_ / "summary.csv", summary_csv(summary));
+  write_file_atomically(path_ / "summary.md", summary_markdown(summary));
+  write_file_atomically(path_ / "summary.tex", summary_latex(summary));
+}
+
+}  // namespace sgan

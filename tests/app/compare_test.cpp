@@ -1,0 +1,347 @@
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "run/metrics_log.h"
+#include "tests/app/program.h"
+#include "tests/temporary_folder.h"
+
+namespace sgan {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using Json = nlohmann::ordered_json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// Two strategies, two seeds, on the digits, scored without a feature network: a second each.
+class Compare : public ::testing::Test {
+ protected:
+  // more: further lines of the sweep file; steps: of a run.
+  fs::path sweep(int64_t steps, const std::string& more = {}) const {
+    const auto path = folder_ / "sweep.yaml";
+    std::ofstream(path) << fmt::format(
+        "name: small\nbase: {}\nset:\n"
+        "  train: {{steps: {}, batch: 16}}\n"
+        "  checkpoint: {{every: 10}}\n  sample: {{every: 20}}\n  log: {{every: 5}}\n"
+        "  lipschitz: {{every: 10, bracket: true}}\n"
+        "  evaluation: {{every: 20, real: 100, generated: 100, features: none}}\n"
+        "strategies:\n  none: {{discriminator: {{weight: none}}}}\n"
+        "  spectral: {{discriminator: {{weight: spectral}}}}\n"
+        "seeds: [0, 1]\nscores: [swd]\n{}",
+        preset("digits/base.yaml"), steps, more);
+    return path;
+  }
+  std::vector<std::string> command(const fs::path& sweep, const std::string& out) const {
+    return {"compare", sweep.string(), "--out", (folder_ / out).string(), "--jobs", "2"};
+  }
+  std::string log(const std::string& out, const std::string& cell) const {
+    return bytes_of(folder_ / out / "logs" / (cell + ".txt"));
+  }
+
+  TemporaryFolder folder_;
+};
+
+const std::vector<std::string> kCells{"none-seed0", "none-seed1", "spectral-seed0", "spectral-seed1"};
+
+int64_t count(const std::string& text, const std::string& part) {
+  int64_t found = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+void erase_times(Json& json) {
+  if (json.is_object()) {
+    for (const char* key : {"seconds", "wall_s", "train_s", "ms_per_step", "probe_ms"}) json.erase(key);
+  }
+  for (auto& child : json) {
+    if (child.is_structured()) erase_times(child);
+  }
+}
+
+Json timeless(const fs::path& file) {
+  auto json = Json::parse(bytes_of(file));
+  json.erase("cost");
+  erase_times(json);
+  return json;
+}
+
+// What a comparison's runs came to, but for times: every evaluation, bracket, metrics line and the last checkpoint.
+std::map<std::string, std::string> outcome(const fs::path& comparison) {
+  std::map<std::string, std::string> outcome;
+  for (const auto& cell : kCells) {
+    const auto run = comparison / "runs" / cell;
+    for (const char* part : {"evaluation", "lipschitz"}) {
+      for (const auto& entry : fs::directory_iterator(run / part)) {
+        if (entry.path().extension() != ".json") continue;
+        outcome[cell + "/" + entry.path().filename().string()] = timeless(entry.path()).dump();
+      }
+    }
+    for (auto& line : read_metrics(run / "metrics.jsonl")) {
+      erase_times(line);
+      outcome[cell + "/metrics"] += line.dump() + "\n";
+    }
+    for (const auto& entry : fs::directory_iterator(run / "samples")) {
+      outcome[cell + "/" + entry.path().filename().string()] = bytes_of(entry.path());
+    }
+    std::vector<fs::path> checkpoints(fs::directory_iterator(run / "checkpoints"), {});
+    std::ranges::sort(checkpoints);
+    outcome[cell + "/" + checkpoints.back().filename().string()] = bytes_of(checkpoints.back());
+  }
+  return outcome;
+}
+
+TEST_F(Compare, LeavesSummaryAndReportAndSkipsWhatIsFinished) {
+  const auto first = run_program(command(sweep(40), "out"));
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  const auto out = folder_ / "out";
+  EXPECT_EQ(first.last_line(), out.string());
+  EXPECT_THAT(first.out, AllOf(HasSubstr("none"), HasSubstr("spectral"), HasSubstr("swd")));
+  EXPECT_THAT(first.err, AllOf(HasSubstr("2 strategies over 2 seeds"), HasSubstr("4/4 runs")));
+  for (const char* file : {"report.html", "summary.json", "summary.csv", "summary.md", "summary.tex", "sweep.yaml"}) {
+    EXPECT_GT(fs::file_size(out / file), 100u) << file;
+  }
+  const auto summary = Json::parse(bytes_of(out / "summary.json"));
+  EXPECT_THAT(summary.dump(), HasSubstr("swd"));
+  const auto before = outcome(out);
+
+  const auto second = run_program(command(sweep(40), "out"));
+  ASSERT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_EQ(bytes_of(out / "summary.json"), summary.dump(2) + "\n");
+  EXPECT_EQ(outcome(out), before);
+  for (const auto& cell : kCells) EXPECT_EQ(count(log("out", cell), "run folder:"), 1) << cell;
+
+  // The folder alone is enough, and seeds can be added.
+  const auto more = run_program({"compare", out.string(), "--seeds", "0-2"});
+  ASSERT_EQ(more.exit_code, 0) << more.err;
+  EXPECT_EQ(count(log("out", "none-seed0"), "run folder:"), 1);
+  EXPECT_EQ(count(log("out", "none-seed2"), "run folder:"), 1);
+}
+
+// The promise of a paired comparison: one seed, one generator, one order of data.
+TEST_F(Compare, StrategiesOfASeedBeginAlike) {
+  ASSERT_EQ(run_program(command(sweep(5), "out")).exit_code, 0);
+  const auto grid = [&](const std::string& cell) {
+    return bytes_of(folder_ / "out" / "runs" / cell / "samples" / "step-00000000.png");
+  };
+  EXPECT_EQ(grid("none-seed0"), grid("spectral-seed0"));
+  EXPECT_EQ(grid("none-seed1"), grid("spectral-seed1"));
+  EXPECT_NE(grid("none-seed0"), grid("none-seed1"));
+}
+
+TEST_F(Compare, KilledAndStartedAgainEndsAsIfLeftAlone) {
+  const auto file = sweep(120);
+  ASSERT_EQ(run_program(command(file, "whole")).exit_code, 0);
+  // Killed three times, at moments that differ from run to run.
+  for (int i = 0; i < 3; ++i) {
+    Program killed(command(file, "killed"));
+    std::this_thread::sleep_for(900ms + i * 700ms);
+    killed.send(SIGKILL);
+    killed.wait();
+  }
+  const auto last = run_program(command(file, "killed"));
+  ASSERT_EQ(last.exit_code, 0) << last.err;
+  EXPECT_EQ(timeless(folder_ / "killed" / "summary.json").dump(2),
+            timeless(folder_ / "whole" / "summary.json").dump(2));
+  EXPECT_TRUE(outcome(folder_ / "killed") == outcome(folder_ / "whole"));
+}
+
+TEST_F(Compare, TwoProcessesShareTheCells) {
+  const auto file = sweep(60);
+  auto arguments = command(file, "out");
+  arguments.back() = "1";
+  Program a(arguments), b(arguments);
+  const auto first = a.wait(), second = b.wait();
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  ASSERT_EQ(second.exit_code, 0) << second.err;
+  for (const auto& cell : kCells) {
+    EXPECT_EQ(count(log("out", cell), "run folder:"), 1) << log("out", cell);
+    EXPECT_EQ(count(log("out", cell), "resuming"), 0) << log("out", cell);
+  }
+  EXPECT_EQ(first.out, second.out);
+}
+
+TEST_F(Compare, CtrlCSavesAndTheSameCommandGoesOn) {
+  const auto file = sweep(2000);
+  Program interrupted(command(file, "out"));
+  const auto lines = folder_ / "out" / "runs" / "none-seed0" / "metrics.jsonl";
+  while (interrupted.running() && !(fs::exists(lines) && fs::file_size(lines) > 0)) std::this_thread::sleep_for(5ms);
+  interrupted.send(SIGINT);
+  const auto outcome = interrupted.wait();
+  EXPECT_EQ(outcome.exit_code, 130) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("go on with `spectral-gan compare "));
+  const auto status = Json::parse(bytes_of(folder_ / "out" / "runs" / "none-seed0" / "run.json"));
+  EXPECT_EQ(status["status"], "interrupted");
+  EXPECT_GT(status["step"].get<int64_t>(), 0);
+  // Runs whose length has changed do not compare.
+  const auto other = run_program(command(sweep(60), "out"));
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.err, AllOf(HasSubstr("strategy 'none'"), HasSubstr("train.steps")));
+}
+
+TEST_F(Compare, ADivergedRunIsAResult) {
+  const auto file = sweep(20,
+                          "settings:\n"
+                          "  mild: {}\n"
+                          "  wild: {loss: wgan, optimizer: {discriminator: {kind: sgd, lr: 1e30}}}\n");
+  const auto result = run_program(command(file, "out"));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.err, AllOf(HasSubstr("none.wild-seed0 failed at step"), HasSubstr("training has diverged")));
+  EXPECT_THAT(result.out, AllOf(HasSubstr("none.wild"), HasSubstr("diverged")));
+  const auto summary = bytes_of(folder_ / "out" / "summary.json");
+  EXPECT_THAT(summary, HasSubstr("diverged"));
+  EXPECT_THAT(bytes_of(folder_ / "out" / "report.html"), HasSubstr("diverged"));
+}
+
+TEST_F(Compare, ARunThatFailsIsNamedAndTheRestIsSummed) {
+  const auto file = sweep(20);
+  // A folder in the way of one cell's metrics.
+  fs::create_directories(folder_ / "out");
+  ASSERT_EQ(run_program({"compare", file.string(), "--out", (folder_ / "out").string(), "--print"}).exit_code, 0);
+  fs::create_directories(folder_ / "out" / "runs" / "spectral-seed1" / "samples" / "reals.png");
+  const auto result = run_program(command(file, "out"));
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("spectral-seed1 failed"), HasSubstr("reals.png")));
+  EXPECT_THAT(bytes_of(folder_ / "out" / "summary.md"), HasSubstr("1 failed"));
+  fs::remove_all(folder_ / "out" / "runs" / "spectral-seed1" / "samples" / "reals.png");
+  auto again = command(file, "out");
+  again.push_back("--retry-failed");
+  const auto retried = run_program(again);
+  EXPECT_EQ(retried.exit_code, 0) << retried.err;
+  EXPECT_THAT(bytes_of(folder_ / "out" / "summary.md"), Not(HasSubstr("1 failed")));
+}
+
+TEST_F(Compare, PrintsOneCommandARun) {
+  const auto file = sweep(5);
+  const auto out = (folder_ / "the out").string();
+  const auto printed = run_program({"compare", file.string(), "--out", out, "--print"});
+  ASSERT_EQ(printed.exit_code, 0) << printed.err;
+  EXPECT_EQ(count(printed.out, "\n"), 4);
+  std::ofstream(folder_ / "commands.sh") << printed.out;
+  EXPECT_EQ(std::system(("sh -e '" + (folder_ / "commands.sh").string() + "' >/dev/null 2>&1").c_str()), 0);
+  const auto summed = run_program({"compare", out});
+  EXPECT_EQ(summed.exit_code, 0) << summed.err;
+  EXPECT_EQ(count(summed.err, "begins"), 0);
+  EXPECT_THAT(run_program({"compare", out, "--print"}).err, HasSubstr("every run is done"));
+}
+
+TEST_F(Compare, PrintsASlurmArray) {
+  const auto out = (folder_ / "out").string();
+  const auto printed = run_program({"compare", sweep(5).string(), "--out", out, "--slurm", "--jobs", "3"});
+  ASSERT_EQ(printed.exit_code, 0) << printed.err;
+  EXPECT_THAT(printed.out, AllOf(HasSubstr("#!/bin/bash\n"), HasSubstr("#SBATCH --array=0-3%3\n")));
+  std::ofstream(folder_ / "array.sh") << printed.out;
+  for (int task = 0; task < 4; ++task) {
+    EXPECT_EQ(std::system(
+                  fmt::format("SLURM_ARRAY_TASK_ID={} bash '{}' >/dev/null 2>&1", task, (folder_ / "array.sh").string())
+                      .c_str()),
+              0);
+  }
+  EXPECT_THAT(run_program({"compare", out, "--print"}).out, IsEmpty());
+}
+
+TEST_F(Compare, ABudgetOfImagesCountsCriticSteps) {
+  const auto file = sweep(1000, "settings: {one: {}, five: {train: {critic_steps: 5}}}\nbudget: {images: 1600}\n");
+  ASSERT_EQ(run_program({"compare", file.string(), "--out", (folder_ / "out").string(), "--print"}).exit_code, 0);
+  const auto steps = [&](const std::string& strategy) {
+    return run_program({"config", (folder_ / "out" / "strategies" / (strategy + ".yaml")).string()}).out;
+  };
+  EXPECT_THAT(steps("none.one"), HasSubstr("steps: 100\n"));
+  EXPECT_THAT(steps("none.five"), HasSubstr("steps: 20\n"));
+}
+
+TEST_F(Compare, ABudgetOfSecondsEndsRuns) {
+  const auto result = run_program(command(sweep(1000, "budget: {seconds: 0.5}\n"), "out"));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  for (const auto& cell : kCells) {
+    const auto lines = read_metrics(folder_ / "out" / "runs" / cell / "metrics.jsonl");
+    EXPECT_GE(lines.back()["train_s"].get<double>(), 0.5) << cell;
+    EXPECT_EQ(Json::parse(bytes_of(folder_ / "out" / "runs" / cell / "run.json"))["status"], "finished") << cell;
+  }
+}
+
+TEST_F(Compare, BadInputGetsAClearError) {
+  const auto file = sweep(5);
+  const auto out = (folder_ / "out").string();
+  EXPECT_THAT(run_program({"compare", (folder_ / "none.yaml").string()}).err, HasSubstr("there is no such file"));
+  EXPECT_THAT(run_program({"compare", file.string(), "--out", out, "--seeds", "x"}).err, HasSubstr("--seeds: got 'x'"));
+  EXPECT_THAT(run_program({"compare", file.string(), "--out", out, "trian.steps=3"}).err, HasSubstr("did you mean"));
+  EXPECT_THAT(run_program({"compare", "/usr"}).err, HasSubstr("sweep.yaml"));
+  // A config that every run would refuse ends the comparison at once.
+  const auto refused = run_program({"compare", file.string(), "--out", out, "train.batch=5000"});
+  EXPECT_EQ(refused.exit_code, 2) << refused.err;
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("strategy '"), HasSubstr("was refused"), HasSubstr("train.batch")));
+}
+
+// ---- train --continue: the same command, whatever happened
+// -----------------------------------------------------------
+
+class Continue : public ::testing::Test {
+ protected:
+  std::vector<std::string> command(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> arguments{
+        "train", preset("digits/spectral.yaml"), "threads=1", "train.steps=40", "checkpoint.every=10",
+        "--out", (folder_ / "run").string(),     "--continue"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(Continue, BeginsGoesOnAndFindsItFinished) {
+  ASSERT_EQ(run_program(command({"--stop-at", "15"})).exit_code, 0);
+  const auto rest = run_program(command());
+  ASSERT_EQ(rest.exit_code, 0) << rest.err;
+  EXPECT_THAT(rest.err, HasSubstr("resuming"));
+  const auto nothing = run_program(command());
+  EXPECT_EQ(nothing.exit_code, 0);
+  EXPECT_THAT(nothing.err, HasSubstr("is finished"));
+  EXPECT_EQ(nothing.last_line(), (folder_ / "run").string());
+}
+
+TEST_F(Continue, TakesAFolderWhoseRunDiedBeforeItsFirstRecord) {
+  fs::create_directories(folder_ / "run" / "samples");
+  std::ofstream(folder_ / "run" / "run.lock") << "1\n";
+  std::ofstream(folder_ / "run" / "config.yaml") << "seed: 99\n";
+  EXPECT_EQ(run_program(command()).exit_code, 0);
+  EXPECT_THAT(bytes_of(folder_ / "run" / "config.yaml"), HasSubstr("seed: 0\n"));
+}
+
+TEST_F(Continue, RefusesAnotherConfigAndOtherFiles) {
+  ASSERT_EQ(run_program(command()).exit_code, 0);
+  const auto other = run_program(command({"seed=1"}));
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.err, AllOf(HasSubstr("another config"), HasSubstr("seed")));
+  fs::create_directories(folder_ / "thesis");
+  std::ofstream(folder_ / "thesis" / "chapter.tex") << "x";
+  auto thesis = command();
+  thesis[6] = (folder_ / "thesis").string();
+  const auto refused = run_program(thesis);
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("chapter.tex"));
+}
+
+TEST_F(Continue, SaysThatAnotherProcessHasTheRun) {
+  Program running(command({"train.steps=100000"}));
+  while (running.running() && !fs::exists(folder_ / "run" / "run.json")) std::this_thread::sleep_for(5ms);
+  const auto second = run_program(command({"train.steps=100000"}));
+  EXPECT_EQ(second.exit_code, 75);
+  EXPECT_THAT(second.err, HasSubstr("another process"));
+  running.send(SIGINT);
+  EXPECT_EQ(running.wait().exit_code, 130);
+}
+
+}  // namespace
+}  // namespace sgan
