@@ -20,6 +20,7 @@
 #include "comparison/grid.h"
 #include "configs/error.h"
 #include "configs/loader.h"
+#include "configs/suggest.h"
 #include "configs/sweep.h"
 #include "training/schedule.h"
 
@@ -47,6 +48,7 @@ struct Arguments {
   int64_t jobs = 0;
   std::vector<std::string> devices;
   std::string seeds;
+  std::vector<std::string> strategies;
   bool retry_failed = false;
   bool print = false;
   bool slurm = false;
@@ -121,6 +123,23 @@ void complete(Config& config, const Sweep& sweep, int64_t threads) {
   check_config(config);
 }
 
+void keep_strategies(Sweep& sweep, const std::vector<std::string>& wanted) {
+  std::vector<std::string> all;
+  for (const auto& strategy : sweep.strategies) all.push_back(strategy.name);
+  for (const auto& name : wanted) {
+    if (std::ranges::find(all, name) != all.end()) continue;
+    const auto near = suggest(name, all);
+    throw UserError(fmt::format("--strategies: got {}, allowed: {}.{}", in_quotes(name), fmt::join(all, ", "),
+                                near.empty() ? "" : " Did you mean " + in_quotes(near) + "?"),
+                    UserError::Kind::usage);
+  }
+  std::erase_if(sweep.strategies, [&](const SweepStrategy& strategy) {
+    return std::ranges::find(wanted, strategy.name) == wanted.end();
+  });
+  const bool has_baseline = std::ranges::find(wanted, sweep.baseline) != wanted.end();
+  if (!has_baseline) sweep.baseline = sweep.strategies.front().name;
+}
+
 Sweep read_sweep(const Arguments& arguments) {
   const bool is_folder = fs::is_directory(arguments.sweep);
   auto sweep = load_sweep(is_folder ? arguments.sweep / "sweep.yaml" : arguments.sweep, arguments.overrides);
@@ -132,6 +151,7 @@ Sweep read_sweep(const Arguments& arguments) {
     }
     sweep.seeds = *seeds;
   }
+  if (!arguments.strategies.empty()) keep_strategies(sweep, arguments.strategies);
   return sweep;
 }
 
@@ -268,6 +288,9 @@ void add_compare_command(CLI::App& program) {
       ->type_name("LIST")
       ->delimiter(',');
   command->add_option("--seeds", arguments->seeds, "In place of the sweep's seeds: 0-4 or 0,2,5")->type_name("LIST");
+  command->add_option("--strategies", arguments->strategies, "Some of the sweep's strategies alone: none,spectral")
+      ->type_name("LIST")
+      ->delimiter(',');
   command->add_flag("--retry-failed", arguments->retry_failed, "Go on with failed runs too");
   auto* print = command->add_flag("--print", arguments->print,
                                   "Run nothing: print one command a run, for GNU parallel or a shell");

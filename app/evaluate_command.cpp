@@ -16,7 +16,7 @@
 #include "configs/metrics.h"
 #include "configs/suggest.h"
 #include "data/load.h"
-#include "report/format.h"
+#include "run/format.h"
 #include "report/text_table.h"
 #include "run/atomic_file.h"
 #include "run/image_grid.h"

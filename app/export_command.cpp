@@ -14,7 +14,7 @@
 #include "configs/error.h"
 #include "exchange/certified_network.h"
 #include "models/factory.h"
-#include "report/format.h"
+#include "run/format.h"
 #include "report/text_table.h"
 #include "run/tensor_file.h"
 

@@ -13,7 +13,7 @@
 #include "configs/strategy.h"
 #include "data/load.h"
 #include "models/factory.h"
-#include "report/format.h"
+#include "run/format.h"
 #include "report/text_table.h"
 #include "run/random_streams.h"
 

@@ -12,7 +12,7 @@
 #include "data/load.h"
 #include "models/factory.h"
 #include "models/summary.h"
-#include "report/format.h"
+#include "run/format.h"
 #include "report/text_table.h"
 
 namespace sgan {

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "report/format.h"
+#include "run/format.h"
 
 namespace sgan {
 namespace {

@@ -16,11 +16,12 @@
 #include "report/bracket_figure.h"
 #include "report/chart_axis.h"
 #include "report/comparison_tables.h"
-#include "report/format.h"
+#include "report/html.h"
 #include "report/interval_chart.h"
 #include "report/score_names.h"
 #include "report/seed_curves.h"
 #include "report/svg_chart.h"
+#include "run/format.h"
 
 namespace sgan {
 namespace {

@@ -14,8 +14,8 @@
 #include "report/comparison_tables.h"
 #include "report/comparison_view.h"
 #include "report/figure.h"
-#include "report/format.h"
 #include "report/html.h"
+#include "run/format.h"
 
 namespace sgan {
 namespace {

@@ -9,8 +9,9 @@
 
 #include "comparison/config_entries.h"
 #include "report/comparison_tables.h"
-#include "report/format.h"
+#include "report/html.h"
 #include "report/run_summary.h"
+#include "run/format.h"
 
 namespace sgan {
 namespace {

@@ -8,9 +8,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "report/format.h"
 #include "report/sample_slider.h"
 #include "report/svg_chart.h"
+#include "run/format.h"
 
 namespace sgan {
 namespace {

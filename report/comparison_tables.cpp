@@ -8,8 +8,9 @@
 
 #include "report/comparison_view.h"
 #include "report/figure.h"
-#include "report/format.h"
+#include "report/html.h"
 #include "report/score_names.h"
+#include "run/format.h"
 
 namespace sgan {
 namespace {
@@ -162,24 +163,6 @@ std::string save_links(const Summary& summary) {
 }
 
 }  // namespace
-
-std::string html_table(const HtmlTable& table) {
-  const auto mark = [&](size_t column) { return table.text.contains(column) ? " class=\"text\"" : ""; };
-  std::string html = fmt::format(
-      "<div class=\"scroll\" role=\"region\" aria-label=\"{}\" tabindex=\"0\">\n"
-      "<table class=\"comparison data\"><caption><div>{}</div></caption><thead><tr>",
-      escape_html(table.name), table.caption);
-  for (size_t i = 0; i < table.header.size(); ++i) {
-    html += fmt::format("<th scope=\"col\"{}>{}</th>", mark(i), table.header[i]);
-  }
-  html += "</tr></thead><tbody>\n";
-  for (const auto& row : table.rows) {
-    html += fmt::format("<tr><th scope=\"row\">{}</th>", row.front());
-    for (size_t i = 1; i < row.size(); ++i) html += fmt::format("<td{}>{}</td>", mark(i), row[i]);
-    html += "</tr>\n";
-  }
-  return html + "</tbody></table></div>\n";
-}
 
 std::string deciding_table(const Summary& summary) {
   const Columns columns = columns_of(summary);

@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "report/format.h"
 #include "report/run_summary.h"
+#include "run/format.h"
 
 namespace sgan {
 

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "report/format.h"
+#include "run/format.h"
 
 namespace sgan {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "report/format.h"
 #include "report/svg_chart.h"
+#include "run/format.h"
 
 namespace sgan {
 namespace {
@@ -110,15 +110,23 @@ std::string html_page(std::string_view title, std::string_view body, std::string
   return html + "</body>\n</html>\n";
 }
 
-std::string html_table(const Table& table) {
-  const auto row = [](const std::vector<std::string>& cells, std::string_view tag) {
-    std::string html = "<tr>";
-    for (const auto& cell : cells) html += fmt::format("<{0}>{1}</{0}>", tag, escape_html(cell));
-    return html + "</tr>\n";
-  };
-  std::string html = "<div class=\"scroll\"><table>\n<thead>" + row(table.header, "th") + "</thead>\n<tbody>\n";
-  for (const auto& cells : table.rows) html += row(cells, "td");
-  return html + "</tbody>\n</table></div>\n";
+std::string html_table(const HtmlTable& table) {
+  const auto mark = [&](size_t column) { return table.text.contains(column) ? " class=\"text\"" : ""; };
+  std::string html = fmt::format(
+      "<div class=\"scroll\" role=\"region\" aria-label=\"{}\" tabindex=\"0\">\n"
+      "<table class=\"comparison data\">{}<thead><tr>",
+      escape_html(table.name),
+      table.caption.empty() ? "" : fmt::format("<caption><div>{}</div></caption>", table.caption));
+  for (size_t i = 0; i < table.header.size(); ++i) {
+    html += fmt::format("<th scope=\"col\"{}>{}</th>", mark(i), table.header[i]);
+  }
+  html += "</tr></thead><tbody>\n";
+  for (const auto& row : table.rows) {
+    html += fmt::format("<tr><th scope=\"row\">{}</th>", row.front());
+    for (size_t i = 1; i < row.size(); ++i) html += fmt::format("<td{}>{}</td>", mark(i), row[i]);
+    html += "</tr>\n";
+  }
+  return html + "</tbody></table></div>\n";
 }
 
 }  // namespace sgan

@@ -6,9 +6,9 @@
 #include <cmath>
 #include <limits>
 
-#include "report/format.h"
 #include "report/html.h"
 #include "report/svg_chart.h"
+#include "run/format.h"
 
 namespace sgan {
 namespace {
@@ -38,11 +38,16 @@ std::string introduction(const Json& result) {
 }
 
 std::string layers_section(const Json& layers) {
-  Table table{{"layer", "operation", "σ̂", "σ(R)", "lower", "factor (upper)", "method", "running upper"}, {}};
+  HtmlTable table{.name = "Layers",
+                  .caption = "",
+                  .header = {"layer", "operation", "σ̂", "σ(R)", "lower", "factor (upper)", "method", "running upper"},
+                  .rows = {},
+                  .text = {1, 6}};
+  const auto text = [](const Json& layer, const char* key) { return escape_html(layer[key].get<std::string>()); };
   for (const Json& layer : layers) {
-    table.rows.push_back({layer["name"], layer["operation"], cell(layer, "sigma_estimate"),
+    table.rows.push_back({text(layer, "name"), text(layer, "operation"), cell(layer, "sigma_estimate"),
                           cell(layer, "sigma_reshaped"), cell(layer, "operator_lower"), cell(layer, "factor"),
-                          layer["method"], cell(layer, "running_upper")});
+                          text(layer, "method"), cell(layer, "running_upper")});
   }
   return "<h2>Layers</h2>\n"
          "<p>σ̂ is training's estimate for the weight before it is normalized; σ(R) the largest singular value of the "

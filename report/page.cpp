@@ -17,7 +17,7 @@
 #include "configs/error.h"
 #include "report/bracket_figure.h"
 #include "report/figure.h"
-#include "report/format.h"
+#include "run/format.h"
 #include "report/html.h"
 #include "report/sample_slider.h"
 #include "report/score_names.h"

@@ -15,7 +15,7 @@
 #include <fmt/format.h>
 
 #include "comparison/config_entries.h"
-#include "report/format.h"
+#include "run/format.h"
 
 namespace sgan {
 namespace {

@@ -41,7 +41,9 @@ const Json* last_with(const std::vector<Json>& metrics, std::string_view key) {
 
 void summarize_metrics(RunSummary& run) {
   run.ms_per_step = median_ms_per_step(run.metrics);
-  if (!run.metrics.empty()) run.steps = static_cast<int64_t>(metric(run.metrics.back(), "step").value_or(0));
+  const double step = run.metrics.empty() ? 0 : metric(run.metrics.back(), "step").value_or(0);
+  if (step > 0 && step < 1e15)
+    run.steps = static_cast<int64_t>(step);  // not NaN, and not beyond what the cast can hold
   if (const Json* point = last_with(run.metrics, "critic_slope")) {
     run.slope_mean = metric(*point, "critic_slope.mean");
     run.slope_max = metric(*point, "critic_slope.max");

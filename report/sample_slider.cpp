@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "report/format.h"
+#include "run/format.h"
 #include "run/atomic_file.h"
 
 namespace sgan {

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "report/chart_axis.h"
-#include "report/format.h"
+#include "run/format.h"
 
 namespace sgan {
 namespace {

@@ -122,6 +122,12 @@ TEST_F(Compare, LeavesSummaryAndReportAndSkipsWhatIsFinished) {
   EXPECT_EQ(outcome(out), before);
   for (const auto& cell : kCells) EXPECT_EQ(count(log("out", cell), "run folder:"), 1) << cell;
 
+  // A part of the grid is a comparison too.
+  const auto part = run_program({"compare", sweep(5).string(), "--out", (folder_ / "part").string(), "--strategies",
+                                 "spectral", "--seeds", "3", "--print"});
+  EXPECT_EQ(count(part.out, "\n"), 1);
+  EXPECT_THAT(part.out, HasSubstr("spectral-seed3"));
+
   // The folder alone is enough, and seeds can be added.
   const auto more = run_program({"compare", out.string(), "--seeds", "0-2"});
   ASSERT_EQ(more.exit_code, 0) << more.err;
@@ -276,6 +282,8 @@ TEST_F(Compare, BadInputGetsAClearError) {
   const auto out = (folder_ / "out").string();
   EXPECT_THAT(run_program({"compare", (folder_ / "none.yaml").string()}).err, HasSubstr("there is no such file"));
   EXPECT_THAT(run_program({"compare", file.string(), "--out", out, "--seeds", "x"}).err, HasSubstr("--seeds: got 'x'"));
+  EXPECT_THAT(run_program({"compare", file.string(), "--out", out, "--strategies", "spectal"}).err,
+              HasSubstr("allowed: none, spectral. Did you mean 'spectral'?"));
   EXPECT_THAT(run_program({"compare", file.string(), "--out", out, "trian.steps=3"}).err, HasSubstr("did you mean"));
   EXPECT_THAT(run_program({"compare", "/usr"}).err, HasSubstr("sweep.yaml"));
   // A config that every run would refuse ends the comparison at once.

@@ -2,9 +2,9 @@
 
 #include <cmath>
 #include <limits>
-#include <regex>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -100,11 +100,13 @@ TEST_F(ComparisonPage, IsSelfContained) {
   EXPECT_TRUE(html.starts_with("<!DOCTYPE html>"));
   EXPECT_THAT(html, HasSubstr("default-src 'none'"));
   EXPECT_EQ(count(html, "<script"), 1u);
-  const std::regex reference(R"re(\b(src|href|srcset|action)="([^"]*)"|url\(|@import|\son[a-z]+=)re");
-  for (std::sregex_iterator match(html.begin(), html.end(), reference), end; match != end; ++match) {
-    const std::string target = (*match)[2].str();
-    EXPECT_TRUE(target.starts_with("data:") || target.starts_with("#")) << match->str().substr(0, 60);
+  for (const char* attribute : {"src=\"", "href=\"", "srcset=\"", "action=\""}) {
+    for (size_t at = html.find(attribute); at != std::string::npos; at = html.find(attribute, at + 1)) {
+      const std::string target = html.substr(at + std::string_view(attribute).size(), 40);
+      EXPECT_TRUE(target.starts_with("data:") || target.starts_with("#")) << attribute << target;
+    }
   }
+  EXPECT_THAT(html, Not(AnyOf(HasSubstr("url("), HasSubstr("@import"), HasSubstr(" onclick="), HasSubstr(" onload="))));
   for (const char* image : {"base64,QQ==\"", "base64,QUI=\"", "base64,QUJD\""}) EXPECT_EQ(count(html, image), 1u);
 }
 

@@ -37,7 +37,7 @@ TEST(LipschitzPage, SaysTheBracketAndEveryLayer) {
   const auto page = lipschitz_page(result());
   EXPECT_THAT(page, HasSubstr("at least 2.0000</strong>"));
   EXPECT_THAT(page, HasSubstr("at most 6.7500</strong>, certified."));
-  EXPECT_THAT(page, HasSubstr("<td>polyphase fft</td>"));
+  EXPECT_THAT(page, HasSubstr("<td class=\"text\">polyphase fft</td>"));
   EXPECT_THAT(page, HasSubstr("<td>2.125</td><td>2.250</td>"));
   EXPECT_THAT(page, HasSubstr("Norm of each linear layer"));
   EXPECT_THAT(page, HasSubstr("conv 3×3 &lt;b&gt;"));

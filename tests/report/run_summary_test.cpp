@@ -25,6 +25,14 @@ std::string error_of(const std::filesystem::path& folder) {
   return "";
 }
 
+TEST_F(RunSummaryTest, StepsThatAreNoNumberCountAsNone) {
+  for (const char* step : {"null", "-3", "1e300"}) {
+    const auto folder = make_run("odd", "gp");
+    write("odd/metrics.jsonl", std::string("{\"step\":") + step + "}\n");
+    EXPECT_EQ(read_run(folder).steps, 0) << step;
+  }
+}
+
 TEST_F(RunSummaryTest, SummarizesTheMetrics) {
   const auto folder = make_run("a", "spectral", 3);
   write("a/metrics.jsonl",

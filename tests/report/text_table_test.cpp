@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "report/format.h"
+#include "run/format.h"
 #include "report/run_summary.h"
 
 namespace sgan {

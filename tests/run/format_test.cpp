@@ -1,4 +1,4 @@
-#include "report/format.h"
+#include "run/format.h"
 
 #include <limits>
 
