@@ -94,8 +94,9 @@ void check_config(const Config& config) {
         train.generator_batch, train.batch);
   }
   if (config.schedule.kind == ScheduleKind::linear && train.seconds > 0) {
-    fail("schedule.kind is linear, which falls to 0 at step train.steps, but train.seconds may end the run before; set "
-         "schedule.kind=constant or train.seconds=0.");
+    fail(
+        "schedule.kind is linear, which falls to 0 at step train.steps, but train.seconds may end the run before; set "
+        "schedule.kind=constant or train.seconds=0.");
   }
   if (config.schedule.kind == ScheduleKind::linear && config.schedule.start >= train.steps) {
     fail("schedule.start is {}, but train.steps is {}: the learning rates would never fall; set schedule.start lower.",

@@ -11,11 +11,10 @@
 #include "configs/key_paths.h"
 #include "configs/loader.h"
 #include "configs/schema.h"
+#include "configs/wrap.h"
 
 namespace sgan {
 namespace {
-
-constexpr size_t kColumns = 100;  // of the terminal that help is laid out for
 
 std::string lower(std::string text) {
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -63,27 +62,6 @@ std::vector<Row> reference() {
 
 std::string first_part(const std::string& path) {
   return path.substr(0, path.find_first_of(".["));
-}
-
-// Breaks a text between words; lines after the first begin with `indent` spaces.
-std::string wrap(const std::string& text, size_t indent) {
-  std::string result;
-  size_t column = indent;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find(' ', begin), text.size());
-    const bool is_first = column == indent;
-    if (!is_first && column + 1 + (end - begin) > kColumns) {
-      result += '\n' + std::string(indent, ' ');
-      column = indent;
-    } else if (!is_first) {
-      result += ' ';
-      ++column;
-    }
-    result += text.substr(begin, end - begin);
-    column += end - begin;
-    begin = end + 1;
-  }
-  return result + '\n';
 }
 
 std::string value_text(const Key& key, const Config& config) {

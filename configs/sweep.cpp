@@ -14,6 +14,7 @@
 
 #include "configs/config_reader.h"
 #include "configs/loader.h"
+#include "configs/wrap.h"
 
 namespace sgan {
 namespace {
@@ -37,7 +38,7 @@ constexpr auto kKeys = std::to_array<SweepKey>({
     {"baseline", "The strategy that the others are compared with; default: the first one."},
     {"seeds", "A list, [0, 1, 2], or a range, 0-2. Runs with one seed share batches, latents and initial generator."},
     {"scores",
-     "What of evaluate is compared: fd, kd, is, precision, recall, density, coverage, swd, memorization; for "
+     "What of evaluate is compared: fd, kd, is, precision, recall, density, coverage, swd; for "
      "toys w1, modes_covered, high_quality. The first one decides."},
     {"target",
      "A value of the first score; the time to reach it is reported. Default: the baseline's mean at the end."},
@@ -369,8 +370,9 @@ std::optional<std::vector<int64_t>> parse_sweep_seeds(const std::string& text) {
 }
 
 std::string sweep_reference() {
+  constexpr size_t kIndent = 14;
   std::string text = "Keys of a sweep file:\n";
-  for (const auto& key : kKeys) text += fmt::format("  {:<11} {}\n", key.name, key.help);
+  for (const auto& key : kKeys) text += fmt::format("  {:<11} {}", key.name, wrap(std::string(key.help), kIndent));
   return text;
 }
 

@@ -45,9 +45,12 @@ std::string layers_section(const Json& layers) {
                   .text = {1, 6}};
   const auto text = [](const Json& layer, const char* key) { return escape_html(layer[key].get<std::string>()); };
   for (const Json& layer : layers) {
-    table.rows.push_back({text(layer, "name"), text(layer, "operation"), cell(layer, "sigma_estimate"),
-                          cell(layer, "sigma_reshaped"), cell(layer, "operator_lower"), cell(layer, "factor"),
-                          text(layer, "method"), cell(layer, "running_upper")});
+    // Only what has weights has a name.
+    const bool named = !layer["name"].get<std::string>().empty();
+    table.rows.push_back({named ? text(layer, "name") : fmt::format("({})", text(layer, "operation")),
+                          text(layer, "operation"), cell(layer, "sigma_estimate"), cell(layer, "sigma_reshaped"),
+                          cell(layer, "operator_lower"), cell(layer, "factor"), text(layer, "method"),
+                          cell(layer, "running_upper")});
   }
   return "<h2>Layers</h2>\n"
          "<p>σ̂ is training's estimate for the weight before it is normalized; σ(R) the largest singular value of the "
