@@ -78,6 +78,16 @@ std::string findings(const Summary& summary) {
 }
 
 // Runs that did not finish, or finished with collapsed samples.
+// The first one open, the others, which tend to say the same, behind it.
+std::string reasons(const std::vector<std::string>& troubles) {
+  std::string html, rest;
+  for (const std::string& trouble : troubles) {
+    (html.empty() ? html : rest) += fmt::format("<br>{}", escape_html(trouble));
+  }
+  if (rest.empty()) return html;
+  return html + fmt::format("<details><summary>{} more</summary>{}</details>", troubles.size() - 1, rest.substr(4));
+}
+
 std::string troubles(const Summary& summary) {
   int64_t total = 0;
   std::string items;
@@ -94,7 +104,7 @@ std::string troubles(const Summary& summary) {
     add(info.collapsed, "collapsed");
     add(info.unfinished, "unfinished");
     items += fmt::format("<li><b>{}</b>: {}", escape_html(info.name), line);
-    for (const std::string& trouble : info.troubles) items += "<br>" + escape_html(trouble);
+    items += reasons(info.troubles);
     items += "</li>\n";
   }
   if (total == 0) return "";

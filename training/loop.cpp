@@ -69,10 +69,11 @@ void check_finite(const LogPoint& point) {
   for (const auto& [name, value] :
        {std::pair{"loss_d", point.loss_d}, {"loss_g", point.loss_g}, {"penalty", point.penalty.value_or(0)}}) {
     if (std::isfinite(value)) continue;
+    const char* what = std::isnan(value) ? "NaN" : value > 0 ? "infinite" : "minus infinite";
     throw DivergenceError(
         fmt::format("training has diverged: {} is {} at step {}. The last checkpoint is untouched. Lower the "
                     "learning rates, or use a stronger constraint or penalty.",
-                    name, value, point.step));
+                    name, what, point.step));
   }
 }
 
