@@ -4,6 +4,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -113,6 +114,55 @@ std::string metrics_for(const std::vector<std::string>& scores) {
   return fmt::format("{}", fmt::join(metrics, ","));
 }
 
+constexpr std::array kImageScores = {"fd", "kd", "is", "precision", "recall", "density", "coverage", "swd"};
+constexpr std::array kToyScores = {"w1", "modes_covered", "high_quality"};
+
+// "fd" or a full name such as "fd_digits_classifier".
+bool is_score(const std::string& name, bool planar) {
+  const auto matches = [&](std::string_view known) {
+    return name == known || (name.starts_with(known) && name[known.size()] == '_');
+  };
+  return planar ? std::ranges::any_of(kToyScores, matches) : std::ranges::any_of(kImageScores, matches);
+}
+
+// Finds out before hours of training what would make their scores no comparison.
+void check_scores(const Sweep& sweep) {
+  const bool planar = is_planar(sweep.base.data.kind);
+  for (const auto& score : sweep.scores) {
+    if (is_score(score, planar)) continue;
+    throw UserError(fmt::format("scores: got {}, allowed for these data: {}.", in_quotes(score),
+                                planar ? fmt::format("{}", fmt::join(kToyScores, ", "))
+                                       : fmt::format("{}", fmt::join(kImageScores, ", "))),
+                    UserError::Kind::usage);
+  }
+  const auto draws_raw = [](const Config& config) {
+    return config.sample.weights == SampleWeights::raw || config.ema.decay == 0;
+  };
+  for (const auto& strategy : sweep.strategies) {
+    auto keys = differing_keys(sweep.base, strategy.config);
+    std::erase_if(keys, [](const std::string& key) {
+      return !key.starts_with("evaluation.") && (!key.starts_with("data.") || key == "data.flip");
+    });
+    if (draws_raw(sweep.base) != draws_raw(strategy.config)) keys.emplace_back("sample.weights or ema.decay");
+    if (keys.empty()) continue;
+    throw UserError(fmt::format("strategy '{}' changes {}: its scores would have another protocol than the others' and "
+                                "could not be compared. Set it for all, below `set`.",
+                                strategy.name, fmt::join(keys, ", ")),
+                    UserError::Kind::usage);
+  }
+}
+
+// What would fail every run is told once, here.
+void check_machine(const Arguments& arguments, const Config& base) {
+  for (const auto& device : arguments.devices) choose_device(device);
+  const auto& path = base.data.path;
+  const bool one_file = reads_files(base.data.kind) && path.find('{') == std::string::npos;
+  if (!one_file || fs::exists(path)) return;
+  throw UserError(
+      fmt::format("data.path: there is no {}. Give the data, for example data.path=cifar10.tar.", in_quotes(path)),
+      UserError::Kind::usage);
+}
+
 // What makes runs comparable and scored. threads: of a run that leaves them open; fixed, for with other threads a run
 // is another one in its last bits.
 void complete(Config& config, const Sweep& sweep, int64_t threads) {
@@ -171,6 +221,7 @@ ComparisonFolder make_folder(const Arguments& arguments, Sweep sweep) {
   const int64_t threads = threads_of_a_run(arguments, sweep.base);
   complete(sweep.base, sweep, threads);
   for (auto& strategy : sweep.strategies) complete(strategy.config, sweep, threads);
+  check_scores(sweep);
   return ComparisonFolder::make(out, std::move(sweep));
 }
 
@@ -200,15 +251,26 @@ std::vector<std::string> commands(const ComparisonFolder& folder, const Grid& gr
   return lines;
 }
 
+// In a file name of Slurm's, % begins a pattern.
+std::string slurm_escaped(const std::string& text) {
+  std::string result;
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+    if (c == '%') result += '%';
+  }
+  return result;
+}
+
 void print_slurm(const ComparisonFolder& folder, const std::vector<std::string>& lines, int64_t jobs) {
   fmt::print(
       "#!/bin/bash\n#SBATCH --job-name={}\n#SBATCH --array=0-{}{}\n#SBATCH --cpus-per-task={}\n"
-      "#SBATCH --output={}/logs/slurm-%A-%a.txt\n"
+      "#SBATCH --output=\"{}/logs/slurm-%A-%a.txt\"\n"
       "# SIGTERM a minute before the limit: the run saves and ends; submit again to go on.\n"
       "#SBATCH --signal=B:TERM@60\n\n"
-      "cd {}\ncase $SLURM_ARRAY_TASK_ID in\n",
+      "cd {} || exit 1\ncase $SLURM_ARRAY_TASK_ID in\n",
       folder.sweep().name, lines.size() - 1, jobs > 0 ? fmt::format("%{}", jobs) : "", folder.sweep().base.threads,
-      fs::absolute(folder.path()).string(), shell_quoted(fs::current_path().string()));
+      slurm_escaped(fs::absolute(folder.path()).string()), shell_quoted(fs::current_path().string()));
   for (size_t i = 0; i < lines.size(); ++i) fmt::print("  {}) exec {} ;;\n", i, lines[i]);
   fmt::print("esac\n");
 }
@@ -222,8 +284,8 @@ void print_commands(const Arguments& arguments, const ComparisonFolder& folder, 
   } else {
     fmt::print("{}\n", fmt::join(lines, "\n"));
   }
-  tell(
-      fmt::format("when they are done: `spectral-gan compare {}` writes summary and report\n", folder.path().string()));
+  tell(fmt::format("when they are done: `spectral-gan compare {}` writes summary and report\n",
+                   shell_quoted(folder.path().string())));
 }
 
 // Returns false where Ctrl-C ended it.
@@ -252,10 +314,11 @@ void compare(const Arguments& arguments) {
   }
   if (arguments.print || arguments.slurm) return print_commands(arguments, folder, grid);
 
+  check_machine(arguments, folder.sweep().base);
   tell(fmt::format("comparing {} strategies over {} seeds in {}, {} at a time\n", folder.sweep().strategies.size(),
                    folder.sweep().seeds.size(), folder.path().string(), slots.size()));
   if (!run_grid(folder, grid)) {
-    tell(fmt::format("stopped; go on with `spectral-gan compare {}`\n", folder.path().string()));
+    tell(fmt::format("stopped; go on with `spectral-gan compare {}`\n", shell_quoted(folder.path().string())));
     std::puts(folder.path().c_str());
     std::fflush(stdout);
     throw ExitCode{kInterrupted};
@@ -265,7 +328,10 @@ void compare(const Arguments& arguments) {
   tell(fmt::format("look at {}\n", folder.report_path().string()));
   fmt::print("{}\n", folder.path().string());
   const bool failed = std::ranges::any_of(summary.strategies, [](const StrategyInfo& info) { return info.failed > 0; });
-  if (failed) throw ExitCode{1};
+  if (!failed) return;
+  tell(fmt::format("some runs failed; `spectral-gan compare {} --retry-failed` goes on with them\n",
+                   shell_quoted(folder.path().string())));
+  throw ExitCode{1};
 }
 
 }  // namespace
@@ -284,9 +350,9 @@ void add_compare_command(CLI::App& program) {
                    "Runs at a time (default: one a device, or one a core where a run has one thread)")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{1024}));
-  command->add_option("--devices", arguments->devices, "Where runs compute, in turn: cuda:0,cuda:1,cpu")
-      ->type_name("LIST")
-      ->delimiter(',');
+  auto* devices = command->add_option("--devices", arguments->devices, "Where runs compute, in turn: cuda:0,cuda:1,cpu")
+                      ->type_name("LIST")
+                      ->delimiter(',');
   command->add_option("--seeds", arguments->seeds, "In place of the sweep's seeds: 0-4 or 0,2,5")->type_name("LIST");
   command->add_option("--strategies", arguments->strategies, "Some of the sweep's strategies alone: none,spectral")
       ->type_name("LIST")
@@ -294,8 +360,10 @@ void add_compare_command(CLI::App& program) {
   command->add_flag("--retry-failed", arguments->retry_failed, "Go on with failed runs too");
   auto* print = command->add_flag("--print", arguments->print,
                                   "Run nothing: print one command a run, for GNU parallel or a shell");
-  command->add_flag("--slurm", arguments->slurm, "Run nothing: print a Slurm array script")->excludes(print);
-  command->add_flag("--json", arguments->json, "Print the summary as JSON");
+  auto* slurm = command->add_flag("--slurm", arguments->slurm, "Run nothing: print a Slurm array script");
+  slurm->excludes(print)->excludes(devices);
+  print->excludes(devices);
+  command->add_flag("--json", arguments->json, "Print the summary as JSON")->excludes(print)->excludes(slurm);
   command->footer(kFooter + sweep_reference());
   command->callback([arguments] { compare(*arguments); });
 }

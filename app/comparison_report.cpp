@@ -8,7 +8,7 @@ namespace sgan {
 Summary report_comparison(const ComparisonFolder& folder, const std::filesystem::path& page) {
   const auto results = folder.read_results();
   auto summary = summarize(folder.plan(), results);
-  folder.write_summary(summary);
+  write_summary(summary, page.has_parent_path() ? page.parent_path() : ".");
   write_file_atomically(page, comparison_page(summary, results, {folder.path(), read_file(folder.sweep_path())}));
   return summary;
 }

@@ -10,6 +10,7 @@
 #include "app/session.h"
 #include "configs/error.h"
 #include "configs/loader.h"
+#include "run/metrics_log.h"
 #include "training/checkpoint.h"
 
 namespace sgan {
@@ -54,6 +55,15 @@ void check_data_unchanged(const Prepared& prepared, const Checkpoint& checkpoint
                   checkpoint.path.string(), prepared.dataset.description));
 }
 
+// Seconds of updates until the checkpoint; the metrics line before it is as near as runs without a budget need it.
+double train_seconds(const RunFolder& folder, const Checkpoint& checkpoint) {
+  if (checkpoint.record.train_us > 0) return static_cast<double>(checkpoint.record.train_us) / 1e6;
+  if (checkpoint.record.metrics_lines == 0) return 0;
+  const auto lines = read_metrics(folder.metrics_path());
+  const auto index = static_cast<size_t>(checkpoint.record.metrics_lines - 1);
+  return index < lines.size() ? lines[index].value("train_s", 0.0) : 0;
+}
+
 void finish(RunFolder& folder, int64_t steps) {
   // A run killed between its last checkpoint and its status still says running.
   auto status = folder.read_status();
@@ -64,18 +74,13 @@ void finish(RunFolder& folder, int64_t steps) {
   fmt::print("{}\n", folder.path().string());
 }
 
-bool is_finished(const RunFolder& folder, const Config& config, int64_t step) {
-  if (step >= config.train.steps) return true;
-  return config.train.seconds > 0 && step > 0 && folder.read_status().value("status", "") == "finished";
-}
-
 }  // namespace
 
 void continue_run(RunFolder& folder, const Config& config, std::optional<int64_t> stop_at) {
   const auto checkpoint = last_good(folder);
   const auto step = checkpoint ? checkpoint->record.step : 0;
   if (checkpoint) check_config_unchanged(folder, config, *checkpoint);
-  if (is_finished(folder, config, step)) return finish(folder, step);
+  if (step >= config.train.steps || (checkpoint && checkpoint->record.last)) return finish(folder, step);
   if (stop_at && *stop_at <= step) {
     throw UserError(fmt::format("--stop-at {}: the run is at step {} already. Give a later step.", *stop_at, step),
                     UserError::Kind::usage);
@@ -85,6 +90,7 @@ void continue_run(RunFolder& folder, const Config& config, std::optional<int64_t
   if (checkpoint) {
     check_data_unchanged(prepared, *checkpoint);
     restore(*checkpoint, prepared.state);
+    prepared.state.train_seconds = train_seconds(folder, *checkpoint);
     tell(fmt::format("resuming {} from step {}\n", folder.path().string(), step));
   } else {
     initialize_from_first_batch(config, prepared);

@@ -14,8 +14,8 @@
 #include "configs/error.h"
 #include "exchange/certified_network.h"
 #include "models/factory.h"
-#include "run/format.h"
 #include "report/text_table.h"
+#include "run/format.h"
 #include "run/tensor_file.h"
 
 namespace sgan {

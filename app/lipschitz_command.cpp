@@ -13,8 +13,8 @@
 #include "configs/strategy.h"
 #include "data/load.h"
 #include "models/factory.h"
-#include "run/format.h"
 #include "report/text_table.h"
+#include "run/format.h"
 #include "run/random_streams.h"
 
 namespace sgan {

@@ -155,7 +155,7 @@ class Recorder {
         metrics_(folder.metrics_path(), metrics_lines),
         latents_(seed_latents(seed_range(0, config.sample.count), config.generator).to(prepared.device)),
         logger_("run", std::make_shared<spdlog::sinks::basic_file_sink_st>(folder.log_path().string())),
-        progress_(make_progress(config, prepared.state.step, seconds_before())) {
+        progress_(make_progress(config, prepared.state)) {
     logger_.flush_on(spdlog::level::info);
     // A disk that refuses the log refuses the checkpoint too, and that is told as the run's failure.
     logger_.set_error_handler([](const std::string&) {});
@@ -183,8 +183,6 @@ class Recorder {
     logger_.info(text);
   }
 
-  double seconds_before() const { return begin_.value("train_s", 0.0); }
-
   // What measuring the discriminator has cost this session.
   Json measuring_cost() const {
     const double seconds = std::chrono::duration<double>(Clock::now() - begun_).count();
@@ -197,14 +195,15 @@ class Recorder {
   using Clock = std::chrono::steady_clock;
 
   // Where seconds end the run, nobody knows its steps.
-  static Progress make_progress(const Config& config, int64_t step, double seconds) {
-    if (config.train.seconds == 0) return {"train", "step", step, config.train.steps};
-    return {"train", "s", static_cast<int64_t>(seconds), static_cast<int64_t>(std::ceil(config.train.seconds))};
+  static Progress make_progress(const Config& config, const TrainingState& state) {
+    if (config.train.seconds == 0) return {"train", "step", state.step, config.train.steps};
+    return {"train", "s", static_cast<int64_t>(state.train_seconds),
+            static_cast<int64_t>(std::ceil(config.train.seconds))};
   }
 
   void show_progress(int64_t step) {
     if (config_.train.seconds == 0) return progress_.update(step, note_);
-    progress_.update(static_cast<int64_t>(train_seconds_), fmt::format("step {}  {}", step, note_));
+    progress_.update(static_cast<int64_t>(prepared_.state.train_seconds), fmt::format("step {}  {}", step, note_));
   }
 
   void log(const LogPoint& point) {
@@ -214,7 +213,6 @@ class Recorder {
     if (is_due(point.step, config_.sample.every) || last_) add_diversity(line);
     metrics_.append(line);
     note_ = note(point);
-    train_seconds_ = point.train_s;
     logger_.info("step {}: loss_d {:.4f} loss_g {:.4f} {:.2f} ms/step", point.step, point.loss_d, point.loss_g,
                  point.ms_per_step);
   }
@@ -250,8 +248,13 @@ class Recorder {
   void checkpoint(int64_t step) {
     if (config_.lipschitz.bracket && is_saved(step)) bracket(step);
     metrics_.sync();
+    const bool timed = config_.train.seconds > 0;
     save_checkpoint(folder_.checkpoint_path(step), prepared_.state,
-                    {.metrics_lines = metrics_.lines(), .data = prepared_.data_fingerprint, .config = config_text_});
+                    {.metrics_lines = metrics_.lines(),
+                     .data = prepared_.data_fingerprint,
+                     .config = config_text_,
+                     .train_us = timed ? static_cast<int64_t>(1e6 * prepared_.state.train_seconds) : 0,
+                     .last = last_});
     folder_.prune_checkpoints(config_.checkpoint.keep);
   }
 
@@ -294,7 +297,6 @@ class Recorder {
   spdlog::logger logger_;
   Progress progress_;
   std::string note_;
-  double train_seconds_ = 0;
   bool last_ = false;  // the step being recorded is the run's last
   Clock::time_point begun_ = Clock::now();
   double probe_seconds_ = 0;
@@ -371,8 +373,7 @@ bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, in
     Recorder recorder(folder, config, prepared, metrics_lines);
     recorder.write_reals();
     catch_interrupts();
-    const auto end =
-        run_loop(config, state, prepared.dataset, prepared.device, recorder.hooks(stop_at), recorder.seconds_before());
+    const auto end = run_loop(config, state, prepared.dataset, prepared.device, recorder.hooks(stop_at));
     const bool finished = end == LoopEnd::finished;
     if (config.lipschitz.every > 0 || config.lipschitz.bracket) {
       const auto cost = recorder.measuring_cost();

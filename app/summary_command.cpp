@@ -12,8 +12,8 @@
 #include "data/load.h"
 #include "models/factory.h"
 #include "models/summary.h"
-#include "run/format.h"
 #include "report/text_table.h"
+#include "run/format.h"
 
 namespace sgan {
 namespace {

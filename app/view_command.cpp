@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/Config.hpp>
@@ -60,7 +61,10 @@ bool has_display() {
 // In a session of its own, so that Ctrl-C here does not end the browser; a grandchild, so that none is left to wait
 // for.
 void open_browser(const std::string& url) {
-  if (::fork() != 0) return;
+  if (const pid_t child = ::fork(); child != 0) {
+    if (child > 0) ::waitpid(child, nullptr, 0);
+    return;
+  }
   ::setsid();
   if (::fork() != 0) ::_exit(0);
   const int nowhere = ::open("/dev/null", O_RDWR);

@@ -44,13 +44,14 @@ ChildProcess::ChildProcess(const std::vector<std::string>& command, const std::f
 }
 
 ChildProcess::ChildProcess(ChildProcess&& other) noexcept
-    : id_(std::exchange(other.id_, -1)), exit_code_(other.exit_code_) {}
+    : id_(std::exchange(other.id_, -1)), exit_code_(other.exit_code_), signal_(other.signal_) {}
 
 ChildProcess& ChildProcess::operator=(ChildProcess&& other) noexcept {
   if (this != &other) {
     end();
     id_ = std::exchange(other.id_, -1);
     exit_code_ = other.exit_code_;
+    signal_ = other.signal_;
   }
   return *this;
 }
@@ -72,7 +73,8 @@ bool ChildProcess::ended() {
   int status = 0;
   const pid_t result = ::waitpid(id_, &status, WNOHANG);
   if (result == 0 || (result < 0 && errno == EINTR)) return false;
-  exit_code_ = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  signal_ = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  exit_code_ = signal_ != 0 ? 128 + signal_ : WEXITSTATUS(status);
   id_ = -1;
   return true;
 }

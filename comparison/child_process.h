@@ -21,9 +21,10 @@ class ChildProcess {
 
   // True once it has ended. Does not wait.
   bool ended();
-  // After its end: the exit code, or 128 + the signal that ended it.
+  // After its end: the exit code, or 128 + the signal that ended it; that signal, or 0.
   int exit_code() const { return exit_code_; }
-  bool was_killed() const { return exit_code_ > 128; }
+  int signal() const { return signal_; }
+  bool was_killed() const { return signal_ != 0; }
   void send(int signal) const;
   pid_t id() const { return id_; }
 
@@ -32,6 +33,7 @@ class ChildProcess {
 
   pid_t id_ = -1;
   int exit_code_ = 0;
+  int signal_ = 0;
 };
 
 }  // namespace sgan

@@ -1,15 +1,20 @@
 #include "comparison/comparison_folder.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/file.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <set>
 #include <system_error>
 
 #include "configs/error.h"
 #include "configs/loader.h"
 #include "run/atomic_file.h"
+#include "run/file_descriptor.h"
 
 namespace sgan {
 namespace {
@@ -31,29 +36,43 @@ std::vector<std::string> differing_run_keys(const Config& a, const Config& b) {
   return keys;
 }
 
-const SweepStrategy* find(const Sweep& sweep, const std::string& name) {
-  const auto found = std::ranges::find(sweep.strategies, name, &SweepStrategy::name);
-  return found == sweep.strategies.end() ? nullptr : &*found;
-}
+constexpr std::array kOwnNames = {"base.yaml",   "compare.lock", "logs",       "report.html", "runs",      "strategies",
+                                  "summary.csv", "summary.json", "summary.md", "summary.tex", "sweep.yaml"};
 
-// True where a strategy has runs in the folder, begun ones too.
-bool has_runs(const fs::path& folder, const Sweep& sweep, const std::string& strategy) {
-  return std::ranges::any_of(sweep.seeds, [&](int64_t seed) {
-    return fs::exists(folder / "runs" / fmt::format("{}-seed{}", strategy, seed) / "run.json");
-  });
-}
-
-// A strategy that has runs must stay what it was.
-void check_unchanged(const fs::path& folder, const Sweep& before, const Sweep& now) {
-  for (const auto& strategy : before.strategies) {
-    const auto* same = find(now, strategy.name);
-    if (same == nullptr) continue;
-    const auto keys = differing_run_keys(strategy.config, same->config);
-    if (keys.empty() || !has_runs(folder, before, strategy.name)) continue;
-    throw UserError(fmt::format("{} holds runs of strategy '{}' with another config (it differs in {}), which do not "
-                                "compare. Give another folder with --out, or undo the change.",
-                                folder.string(), strategy.name, fmt::join(keys, ", ")),
+// A folder that another process is just making, or that was left by one that was killed, holds only names of its own.
+void check_own(const fs::path& path) {
+  for (const auto& entry : fs::directory_iterator(path)) {
+    const auto name = entry.path().filename().string();
+    if (name.starts_with('.') || std::ranges::find(kOwnNames, name) != kOwnNames.end()) continue;
+    throw UserError(fmt::format("{} holds {}, which is no part of a comparison. Give a new folder with --out.",
+                                path.string(), name),
                     UserError::Kind::usage);
+  }
+}
+
+// Held while the folder's files are made: processes that start together make them one after the other.
+FileDescriptor lock(const fs::path& path) {
+  const auto file = path / "compare.lock";
+  FileDescriptor descriptor(file, O_RDWR | O_CREAT);
+  if (::flock(descriptor.get(), LOCK_EX) != 0) throw file_error("lock", file, errno);
+  return descriptor;
+}
+
+// Runs that are there must be those of the sweep, whatever made them.
+void check_runs(const ComparisonFolder& folder) {
+  for (const auto& strategy : folder.sweep().strategies) {
+    for (const auto& cell : folder.cells()) {
+      const auto file = cell.folder / "config.yaml";
+      if (cell.strategy != strategy.name || !fs::exists(cell.folder / "run.json") || !fs::exists(file)) continue;
+      auto wanted = strategy.config;
+      wanted.seed = cell.seed;
+      const auto keys = differing_run_keys(load_config(file), wanted);
+      if (keys.empty()) continue;
+      throw UserError(fmt::format("{} is a run of strategy '{}' with another config (it differs in {}), which does not "
+                                  "compare. Give another folder with --out, undo the change, or remove that run.",
+                                  cell.folder.string(), strategy.name, fmt::join(keys, ", ")),
+                      UserError::Kind::usage);
+    }
   }
 }
 
@@ -61,6 +80,21 @@ void take_threads(Sweep& sweep, int64_t threads) {
   if (sweep.base.threads == 0) sweep.base.threads = threads;
   for (auto& strategy : sweep.strategies) {
     if (strategy.config.threads == 0) strategy.config.threads = threads;
+  }
+}
+
+// A damaged file costs its run, not the others.
+RunResult read_cell(const fs::path& folder, const std::string& strategy, int64_t seed) {
+  try {
+    return read_result(folder, strategy, seed);
+  } catch (const UserError& error) {
+    RunResult damaged;
+    damaged.strategy = strategy;
+    damaged.seed = seed;
+    damaged.folder = folder;
+    damaged.outcome = Outcome::failed;
+    damaged.why = error.what();
+    return damaged;
   }
 }
 
@@ -83,16 +117,12 @@ ComparisonFolder ComparisonFolder::open(const fs::path& path) {
 }
 
 ComparisonFolder ComparisonFolder::make(const fs::path& path, Sweep sweep) {
-  if (is_one(path)) {
-    const auto before = open(path);
-    take_threads(sweep, before.sweep().base.threads);
-    check_unchanged(path, before.sweep(), sweep);
-  } else if (fs::exists(path) && !fs::is_empty(path)) {
-    throw UserError(
-        fmt::format("{} is not empty and holds no comparison. Give a new folder with --out.", path.string()),
-        UserError::Kind::usage);
-  }
+  make_folders(path);
+  if (!is_one(path)) check_own(path);
+  const auto held = lock(path);
+  if (is_one(path)) take_threads(sweep, open(path).sweep().base.threads);
   ComparisonFolder folder(path, std::move(sweep));
+  check_runs(folder);
   folder.write_files();
   return folder;
 }
@@ -162,17 +192,17 @@ std::vector<RunResult> ComparisonFolder::read_results() const {
   std::vector<RunResult> results;
   for (const auto& strategy : sweep_.strategies) {
     for (const int64_t seed : sweep_.seeds) {
-      results.push_back(read_result(run_path(strategy.name, seed), strategy.name, seed));
+      results.push_back(read_cell(run_path(strategy.name, seed), strategy.name, seed));
     }
   }
   return results;
 }
 
-void ComparisonFolder::write_summary(const Summary& summary) const {
-  write_file_atomically(path_ / "summary.json", to_json(summary).dump(2) + "\n");
-  write_file_atomically(path_ / "summary.csv", summary_csv(summary));
-  write_file_atomically(path_ / "summary.md", summary_markdown(summary));
-  write_file_atomically(path_ / "summary.tex", summary_latex(summary));
+void write_summary(const Summary& summary, const fs::path& folder) {
+  write_file_atomically(folder / "summary.json", to_json(summary).dump(2) + "\n");
+  write_file_atomically(folder / "summary.csv", summary_csv(summary));
+  write_file_atomically(folder / "summary.md", summary_markdown(summary));
+  write_file_atomically(folder / "summary.tex", summary_latex(summary));
 }
 
 }  // namespace sgan

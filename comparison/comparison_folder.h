@@ -25,8 +25,8 @@ struct Cell {
 // the summary. Any number of processes may work on one at once.
 class ComparisonFolder {
  public:
-  // Makes the folder, or takes one that is there: new strategies and seeds may come, a strategy that has runs already
-  // must be what it was. A sweep that leaves threads at 0 takes those of the folder. Errors: UserError.
+  // Makes the folder, or takes one that is there: strategies and seeds may come and go, but runs that are there must be
+  // those of the sweep. A sweep that leaves threads at 0 takes those of the folder. Errors: UserError.
   static ComparisonFolder make(const std::filesystem::path& path, Sweep sweep);
   // Opens one that is there.
   static ComparisonFolder open(const std::filesystem::path& path);
@@ -47,10 +47,8 @@ class ComparisonFolder {
   std::vector<std::string> arguments(const Cell& cell, const std::string& device) const;
 
   ComparisonPlan plan() const;
-  // Strategy by strategy, as summarize() wants them.
+  // Strategy by strategy, as summarize() wants them. A run with a damaged file has failed.
   std::vector<RunResult> read_results() const;
-  // Writes summary.json, .csv, .md and .tex.
-  void write_summary(const Summary& summary) const;
 
  private:
   ComparisonFolder(std::filesystem::path path, Sweep sweep);
@@ -60,5 +58,8 @@ class ComparisonFolder {
   std::filesystem::path path_;
   Sweep sweep_;
 };
+
+// Writes summary.json, .csv, .md and .tex into a folder.
+void write_summary(const Summary& summary, const std::filesystem::path& folder);
 
 }  // namespace sgan

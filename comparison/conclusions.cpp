@@ -34,8 +34,10 @@ std::string evidence(const Comparison& comparison) {
   const bool mirrored = difference.mean.mean < 0;
   const double low = mirrored ? -difference.mean.high : difference.mean.low;
   const double high = mirrored ? -difference.mean.low : difference.mean.high;
-  return fmt::format("(95 % interval {} to {}; p {} after Holm's correction; d_z = {}; {})", number(low), number(high),
-                     p, number(std::abs(difference.effect)), seeds);
+  const bool corrected = relation_of_p(difference.p) != p;
+  return fmt::format("(95 % interval {} to {}; {}p {} after Holm's correction; d_z = {}; {})", number(low),
+                     number(high), corrected ? fmt::format("p {} for it alone, ", relation_of_p(difference.p)) : "", p,
+                     number(std::abs(difference.effect)), seeds);
 }
 
 std::string needed_sentence(const Comparison& comparison) {

@@ -14,6 +14,7 @@
 
 #include "configs/error.h"
 #include "run/atomic_file.h"
+#include "run/format.h"
 #include "run/metrics_log.h"
 
 namespace sgan {
@@ -43,12 +44,14 @@ Json read_object(const fs::path& path) {
 
 std::string text(const Json& object, const char* key) {
   const auto value = object.find(key);
-  return value != object.end() && value->is_string() ? value->get<std::string>() : std::string();
+  return value != object.end() && value->is_string() ? printable(value->get<std::string>()) : std::string();
 }
 
+// From 0 to 10^15: files may hold anything.
 double number(const Json& object, const char* key) {
   const auto value = object.find(key);
-  return value != object.end() && value->is_number() ? value->get<double>() : 0;
+  const double number = value != object.end() && value->is_number() ? value->get<double>() : 0;
+  return number > 0 ? std::min(number, 1e15) : 0;
 }
 
 const Config& config_of(const Sweep& sweep, const std::string& strategy) {
@@ -169,11 +172,12 @@ void Grid::collect(Running& child) {
   }
   const bool died = child.process.was_killed() || code == kInterrupted || code == 0;
   if (died && attempts_[child.cell] < kMostAttempts) return;  // tried again
-  record_failure(status, child.process.was_killed()
-                             ? fmt::format("ended {} times, the last time by signal {} ({}); if that is 9, the system "
-                                           "may have run out of memory",
-                                           attempts_[child.cell], code - 128, ::strsignal(code - 128))
-                             : last_error(status.cell));
+  record_failure(status,
+                 child.process.was_killed()
+                     ? fmt::format("ended {} times, the last time by signal {} ({}); if that is 9, the system "
+                                   "may have run out of memory",
+                                   attempts_[child.cell], child.process.signal(), ::strsignal(child.process.signal()))
+                     : last_error(status.cell));
 }
 
 // A run that could not tell its end itself gets a file that does.
@@ -194,7 +198,7 @@ std::string Grid::last_error(const Cell& cell) const {
   if (begin == std::string::npos)
     return fmt::format("it ended without a word; see {}", folder_.log_path(cell).string());
   const auto from = begin + kMark.size();
-  return log.substr(from, log.find('\n', from) - from);
+  return printable(log.substr(from, log.find('\n', from) - from));
 }
 
 void Grid::stop() {

@@ -359,9 +359,9 @@ std::optional<std::vector<int64_t>> parse_sweep_seeds(const std::string& text) {
     const auto last = dash == std::string::npos ? first : parse<int64_t>(item.substr(dash + 1));
     if (!first || !last || *first < 0 || *last < *first || *last - *first >= static_cast<int64_t>(kMostSeeds))
       return {};
-    for (int64_t seed = *first; seed <= *last; ++seed) {
-      if (!seen.insert(seed).second) return {};
-      seeds.push_back(seed);
+    for (int64_t i = 0; i <= *last - *first; ++i) {
+      if (!seen.insert(*first + i).second) return {};
+      seeds.push_back(*first + i);
     }
     begin = end + 1;
   }

@@ -40,6 +40,10 @@ std::string network(const RunResult& run, const Entries& config, const std::stri
   return text;
 }
 
+std::string counted(size_t count, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
 std::string abstract(const Summary& summary, const std::vector<RunResult>& results) {
   const auto fact = [&](const std::function<std::string(const RunResult&, const Entries&)>& get) {
     return each_once(results, [&](const RunResult& run) { return get(run, config_entries(run.config)); });
@@ -52,7 +56,8 @@ std::string abstract(const Summary& summary, const std::vector<RunResult>& resul
     return told ? run.record.at("data").get<std::string>() : std::string();
   });
   std::string text = fmt::format(
-      "{} strategies for the discriminator, {} seeds each, {}{}. ", summary.strategies.size(), summary.seeds.size(),
+      "{} for the discriminator, {} each, {}{}. ", counted(summary.strategies.size(), "strategy", "strategies"),
+      counted(summary.seeds.size(), "seed", "seeds"),
       summary.steps > 0 ? format_count(static_cast<double>(summary.steps)) + " generator updates a run"
                         : "runs of different lengths",
       data.empty() ? "" : " on " + data);
@@ -72,6 +77,7 @@ std::string abstract(const Summary& summary, const std::vector<RunResult>& resul
 }
 
 std::string findings(const Summary& summary) {
+  if (summary.strategies.size() < 2) return "";
   std::string html = "<h2 id=\"findings\">What the runs say</h2>\n<ul class=\"findings\">\n";
   for (const std::string& sentence : conclusions(summary)) html += "<li>" + escape_html(sentence) + "</li>\n";
   return html + "</ul>\n";

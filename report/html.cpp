@@ -4,6 +4,7 @@
 
 #include "report/svg_chart.h"
 #include "run/format.h"
+#include "run/sha256.h"
 
 namespace sgan {
 namespace {
@@ -94,17 +95,41 @@ a:focus-visible,summary:focus-visible,input:focus-visible,select:focus-visible,[
 h2,h3{break-after:avoid}.scroll{overflow:visible}}
 )";
 
+// What the policy must say so that this script alone may run.
+std::string script_source(std::string_view script) {
+  if (script.empty()) return "'none'";
+  Sha256 digest;
+  digest.update(script);
+  const std::string hex = digest.hex();
+  std::string bytes;
+  for (size_t i = 0; i < hex.size(); i += 2) bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+  return fmt::format("'sha256-{}'", base64(bytes));
+}
+
 }  // namespace
+
+std::string base64(std::string_view bytes) {
+  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t count = std::min<size_t>(3, bytes.size() - i);
+    uint32_t group = 0;
+    for (size_t j = 0; j < 3; ++j) group = (group << 8) | (j < count ? static_cast<unsigned char>(bytes[i + j]) : 0u);
+    for (size_t j = 0; j < 4; ++j) text += j <= count ? kAlphabet[(group >> (18 - 6 * j)) & 63] : '=';
+  }
+  return text;
+}
 
 std::string html_page(std::string_view title, std::string_view body, std::string_view script) {
   std::string html = fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
-      "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
+      "style-src 'unsafe-inline'; script-src {3}; base-uri 'none'; form-action 'none'\">\n"
       "<link rel=\"icon\" href=\"data:,\">\n<title>{0}</title>\n<style>{1}{2}</style>\n</head>\n<body>\n<main>\n"
       "<h1>{0}</h1>\n",
-      escape_html(title), kStyle, chart_style());
+      escape_html(title), kStyle, chart_style(), script_source(script));
   html += fmt::format("{}</main>\n", body);
   if (!script.empty()) html += fmt::format("<script>{}</script>\n", script);
   return html + "</body>\n</html>\n";

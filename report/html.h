@@ -8,6 +8,8 @@
 
 namespace sgan {
 
+std::string base64(std::string_view bytes);
+
 // A whole page around `body`, which is HTML: light and dark, printable, with a content security policy that lets it
 // load nothing from anywhere. title: text; script: JavaScript, or empty.
 std::string html_page(std::string_view title, std::string_view body, std::string_view script = {});

@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 
 #include "report/chart_axis.h"
-#include "run/format.h"
 #include "report/svg_chart.h"
+#include "run/format.h"
 
 namespace sgan {
 namespace {
@@ -18,7 +18,7 @@ namespace {
 constexpr double kWidth = 420, kTop = 50, kRowHeight = 30, kRight = 14;
 constexpr double kScatterHeight = 230, kScatterTop = 34;
 constexpr double kCharacter = 6.7;  // mean width at 11 px of DejaVu Sans, the widest of the usual fonts
-constexpr size_t kNameWidth = 18;
+constexpr size_t kNameWidth = 24;
 
 double text_width(const std::string& text) {
   return kCharacter * static_cast<double>(display_width(text));

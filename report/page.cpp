@@ -17,12 +17,12 @@
 #include "configs/error.h"
 #include "report/bracket_figure.h"
 #include "report/figure.h"
-#include "run/format.h"
 #include "report/html.h"
 #include "report/sample_slider.h"
 #include "report/score_names.h"
 #include "report/svg_chart.h"
 #include "report/text_table.h"
+#include "run/format.h"
 
 namespace sgan {
 namespace {

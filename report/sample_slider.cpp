@@ -9,8 +9,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "run/format.h"
+#include "report/html.h"
 #include "run/atomic_file.h"
+#include "run/format.h"
 
 namespace sgan {
 namespace {
@@ -43,19 +44,6 @@ constexpr std::string_view kScript = R"(
   show();
 })();
 )";
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t count = std::min<size_t>(3, bytes.size() - i);
-    uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j) group = (group << 8) | (j < count ? static_cast<unsigned char>(bytes[i + j]) : 0u);
-    for (size_t j = 0; j < 4; ++j) text += j <= count ? kAlphabet[(group >> (18 - 6 * j)) & 63] : '=';
-  }
-  return text;
-}
 
 std::string image(std::string_view png, const std::string& alt, const std::string& attributes) {
   return fmt::format("<img alt=\"{}\"{} src=\"data:image/png;base64,{}\">", escape_html(alt), attributes, base64(png));

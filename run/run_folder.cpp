@@ -79,12 +79,14 @@ bool claim_folder(const fs::path& path) {
 }
 
 // Throws where a folder without a run holds what no run made.
-void check_unused(const fs::path& path) {
+void check_unused(const RunFolder& run) {
+  const fs::path& path = run.path();
   for (const fs::path& entry : list(path)) {
     const std::string name = entry.filename().string();
     const bool is_own = name == kLockName || name == "config.yaml" || name == "failure.json" || name.starts_with('.') ||
                         std::ranges::find(kSubfolders, name) != kSubfolders.end();
-    if (is_own) continue;
+    // Another process may begin a run here meanwhile.
+    if (is_own || run.holds_run()) continue;
     throw UserError(
         fmt::format("{} holds {}, which no run made. Give a new or empty folder with --out.", path.string(), name),
         UserError::Kind::usage);
@@ -184,7 +186,7 @@ RunFolder RunFolder::open(const fs::path& path) {
 RunFolder RunFolder::claim(const fs::path& path) {
   make_folders(path);
   RunFolder run(path);
-  if (!run.holds_run()) check_unused(path);
+  if (!run.holds_run()) check_unused(run);
   run.take_over();
   // Without run.json nothing was trained by that config.
   std::error_code error;

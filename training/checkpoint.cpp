@@ -105,6 +105,11 @@ void save_checkpoint(const std::filesystem::path& path, const TrainingState& sta
                    {"ema", state.generator_ema != nullptr ? "true" : "false"},
                    {"data", std::move(record.data)},
                    {"config", std::move(record.config)}};
+  // Times differ from run to run, and equal runs shall write equal files.
+  if (record.train_us > 0) {
+    file.metadata["train_us"] = std::to_string(record.train_us);
+    file.metadata["last"] = record.last ? "true" : "false";
+  }
   save_tensors(path, file);
 }
 
@@ -128,6 +133,10 @@ Checkpoint read_checkpoint(const std::filesystem::path& path) {
                           .averaged = metadata.at("ema") == "true",
                           .data = metadata.at("data"),
                           .config = metadata.at("config")};
+  if (metadata.contains("train_us")) {
+    record.train_us = integer(path, metadata, "train_us", 0);
+    record.last = metadata.contains("last") && metadata.at("last") == "true";
+  }
   // Every step has at least one update of the discriminator.
   record.discriminator_updates = integer(path, metadata, "discriminator_updates", record.step);
   return {path, std::move(record), std::move(file.tensors)};

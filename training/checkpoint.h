@@ -17,6 +17,8 @@ struct CheckpointRecord {
   bool averaged = false;                   // holds averaged generator weights too
   std::string data = {};                   // fingerprint() of the data set it was trained on
   std::string config = {};                 // the resolved config, so that the file alone can be sampled from
+  int64_t train_us = 0;                    // microseconds of updates so far; written only where train.seconds ends runs
+  bool last = false;                       // such a run's last step is done
 };
 
 struct Checkpoint {

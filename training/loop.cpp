@@ -89,14 +89,14 @@ CriticProbe probe(const Config& config, const TrainingState& state, Draws& draws
 }  // namespace
 
 LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& dataset, torch::Device device,
-                 const LoopHooks& hooks, double seconds_before) {
+                 const LoopHooks& hooks) {
   AdversarialStep step(state, config);
   Draws draws(config, dataset, device);
   const auto last_step = config.train.steps;
   const auto generator_batch = config.train.generator_batch > 0 ? config.train.generator_batch : config.train.batch;
   Stopwatch wall;  // runs from here on
   Stopwatch updates;
-  double seconds_until_log = seconds_before;
+  double seconds_until_log = state.train_seconds;
   int64_t steps_since_log = 0;
   const auto time_is_up = [&] {
     return config.train.seconds > 0 && seconds_until_log + updates.seconds() >= config.train.seconds;
@@ -104,9 +104,6 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
 
   // The untrained generator's samples begin the timeline.
   if (state.step == 0 && hooks.on_sample) hooks.on_sample(0);
-
-  // A run that was killed after its last checkpoint has nothing left to do.
-  if (time_is_up()) return LoopEnd::finished;
 
   for (bool last = false; !last && state.step < last_step;) {
     // What follows this step, known before it, so that only such steps measure.
@@ -152,6 +149,7 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
       updates.stop();
       point.ms_per_step = 1000 * updates.seconds() / static_cast<double>(steps_since_log);
       seconds_until_log += updates.seconds();
+      state.train_seconds = seconds_until_log;
       point.train_s = seconds_until_log;
       updates.reset();
       steps_since_log = 0;
@@ -175,6 +173,7 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
         point.loss_g = read(g.loss);
       }
       updates.stop();
+      state.train_seconds = seconds_until_log + updates.seconds();
       check_finite(point);
     }
 

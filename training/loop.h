@@ -48,10 +48,10 @@ struct LoopHooks {
 
 enum class LoopEnd { finished, interrupted };
 
-// Trains from state.step to config.train.steps, until config.train.seconds of updates are over (of which
-// `seconds_before` were spent before), or to the first step at which a stop is requested. The last step always logs,
-// samples and saves. Errors: DivergenceError, seen at the next step that logs, samples, evaluates or saves.
+// Trains from state.step to config.train.steps, until config.train.seconds of updates are over (the step that follows
+// is the last one), or to the first step at which a stop is requested. The last step always logs, samples and saves.
+// Errors: DivergenceError, seen at the next step that logs, samples, evaluates or saves.
 LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& dataset, torch::Device device,
-                 const LoopHooks& hooks, double seconds_before = 0);
+                 const LoopHooks& hooks);
 
 }  // namespace sgan

@@ -19,6 +19,7 @@ struct TrainingState {
   torch::Tensor penalty;  // the last one evaluated, weighted: a scalar for the log; undefined without penalties
   int64_t step = 0;       // generator updates done
   int64_t discriminator_updates = 0;  // discriminator updates done
+  double train_seconds = 0;           // of updates and batch delivery so far
 
   // The generator that grids and scores use unless asked otherwise: averaged weights where there are some.
   NetworkImpl& sampler() const { return generator_ema != nullptr ? *generator_ema : *generator; }

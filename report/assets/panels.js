@@ -229,8 +229,8 @@ export class LipschitzPanel {
   }
 
   async refresh() {
-    const loading = this.group.load();
     const {selected} = this.page.state;
+    const loading = selected.length > 0 ? this.group.load() : Promise.resolve();
     if (!selected.includes(this.run)) { this.run = selected[0]; this.step = null; }
     const answer = this.run === undefined ? null : await getJson('/api/lipschitz', {run: this.run, step: this.step});
     if (!isNews(this, [selected, this.run, answer])) return loading;

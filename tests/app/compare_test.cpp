@@ -32,7 +32,7 @@ class Compare : public ::testing::Test {
   fs::path sweep(int64_t steps, const std::string& more = {}) const {
     const auto path = folder_ / "sweep.yaml";
     std::ofstream(path) << fmt::format(
-        "name: small\nbase: {}\nset:\n"
+        "name: small\nbase: {}\nset:\n  threads: 1\n"
         "  train: {{steps: {}, batch: 16}}\n"
         "  checkpoint: {{every: 10}}\n  sample: {{every: 20}}\n  log: {{every: 5}}\n"
         "  lipschitz: {{every: 10, bracket: true}}\n"
@@ -127,6 +127,24 @@ TEST_F(Compare, LeavesSummaryAndReportAndSkipsWhatIsFinished) {
                                  "spectral", "--seeds", "3", "--print"});
   EXPECT_EQ(count(part.out, "\n"), 1);
   EXPECT_THAT(part.out, HasSubstr("spectral-seed3"));
+
+  // What a killed start left is taken over.
+  fs::remove(out / "sweep.yaml");
+  EXPECT_EQ(run_program(command(sweep(40), "out")).exit_code, 0);
+  for (const auto& cell : kCells) EXPECT_EQ(count(log("out", cell), "run folder:"), 1) << cell;
+  // A run of another config is refused, whatever the folder's sweep has been meanwhile.
+  ASSERT_EQ(run_program({"compare", sweep(40).string(), "--out", out.string(), "--seeds", "7", "--print"}).exit_code,
+            0);
+  const auto other = run_program({"compare", sweep(40).string(), "--out", out.string(), "train.batch=8"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.err, AllOf(HasSubstr("none-seed0 is a run of strategy 'none'"), HasSubstr("train.batch")));
+  // A damaged file costs its run, not the report.
+  const auto evaluation = fs::directory_iterator(out / "runs" / "none-seed1" / "evaluation")->path();
+  const auto whole = bytes_of(evaluation);
+  std::ofstream(evaluation) << "{";
+  ASSERT_EQ(run_program(command(sweep(40), "out")).exit_code, 1);
+  EXPECT_THAT(bytes_of(out / "summary.md"), AllOf(HasSubstr("1 failed"), HasSubstr(evaluation.filename().string())));
+  std::ofstream(evaluation) << whole;
 
   // The folder alone is enough, and seeds can be added.
   const auto more = run_program({"compare", out.string(), "--seeds", "0-2"});
@@ -286,7 +304,20 @@ TEST_F(Compare, BadInputGetsAClearError) {
               HasSubstr("allowed: none, spectral. Did you mean 'spectral'?"));
   EXPECT_THAT(run_program({"compare", file.string(), "--out", out, "trian.steps=3"}).err, HasSubstr("did you mean"));
   EXPECT_THAT(run_program({"compare", "/usr"}).err, HasSubstr("sweep.yaml"));
+  // What would show only after all the training is told before it.
+  auto wrong = bytes_of(file);
+  wrong.replace(wrong.find("[swd]"), 5, "[swf]");
+  std::ofstream(folder_ / "wrong.yaml") << wrong;
+  EXPECT_THAT(run_program({"compare", folder_ / "wrong.yaml", "--out", out}).err,
+              HasSubstr("scores: got 'swf', allowed for these data: fd, kd"));
+  const auto dead = run_program({"compare", file.string(), "--out", out, "data.kind=folder", "data.path=/nowhere"});
+  EXPECT_THAT(dead.err, HasSubstr("there is no '/nowhere'"));
+  const auto protocol = run_program(
+      {"compare", sweep(5, "settings: {a: {}, b: {evaluation: {generated: 50}}}\n").string(), "--out", out});
+  EXPECT_EQ(protocol.exit_code, 2);
+  EXPECT_THAT(protocol.err, AllOf(HasSubstr("'none.b' changes evaluation.generated"), HasSubstr("another protocol")));
   // A config that every run would refuse ends the comparison at once.
+  sweep(5);
   const auto refused = run_program({"compare", file.string(), "--out", out, "train.batch=5000"});
   EXPECT_EQ(refused.exit_code, 2) << refused.err;
   EXPECT_THAT(refused.err, AllOf(HasSubstr("strategy '"), HasSubstr("was refused"), HasSubstr("train.batch")));

@@ -59,6 +59,9 @@ TEST(ComparisonFolder, GrowsButKeepsWhatHasRuns) {
   sweep.strategies[0].config.train.batch = 32;
   ComparisonFolder::make(out, sweep);
   fixture.write("out/runs/a-seed1/run.json", "{}");
+  auto ran = sweep.strategies[0].config;
+  ran.seed = 1;
+  fixture.write("out/runs/a-seed1/config.yaml", dump_config(ran));
   sweep.seeds = {0, 1, 2};
   sweep.strategies.push_back({"c", sweep.base});
   sweep.strategies.back().config.name = "c";
@@ -70,6 +73,33 @@ TEST(ComparisonFolder, GrowsButKeepsWhatHasRuns) {
               ThrowsMessage<UserError>(
                   AllOf(HasSubstr("strategy 'a'"), HasSubstr("train.batch"), HasSubstr("another folder with --out"))));
   EXPECT_EQ(ComparisonFolder::open(out).sweep().strategies[0].config.train.batch, 32);
+  // Nor may a sweep that left the strategy out meanwhile let it in changed.
+  auto without = sweep;
+  without.strategies.erase(without.strategies.begin());
+  without.baseline = "b";
+  ComparisonFolder::make(out, without);
+  EXPECT_THROW(ComparisonFolder::make(out, sweep), UserError);
+}
+
+TEST(ComparisonFolder, TakesOverWhatAKilledStartLeft) {
+  const SweepFixture fixture;
+  const auto out = fixture.folder / "out";
+  fixture.make();
+  fs::remove(out / "sweep.yaml");
+  fixture.write("out/.sweep.yaml.tmp-1-2-3", "name");
+  EXPECT_EQ(fixture.make().cells().size(), 4u);
+  EXPECT_TRUE(ComparisonFolder::is_one(out));
+}
+
+TEST(ComparisonFolder, ADamagedRunHasFailedAndTheOthersCount) {
+  const SweepFixture fixture;
+  const auto made = fixture.make();
+  fixture.write("out/runs/b-seed0/run.json", "{");
+  const auto results = made.read_results();
+  ASSERT_EQ(results.size(), 4u);
+  EXPECT_EQ(results[2].outcome, Outcome::failed);
+  EXPECT_THAT(results[2].why, HasSubstr("run.json"));
+  EXPECT_EQ(results[0].outcome, Outcome::unfinished);
 }
 
 TEST(ComparisonFolder, TakesTheThreadsThatItsRunsHad) {
@@ -94,7 +124,7 @@ TEST(ComparisonFolder, NamesStraysAndRefusesOtherFolders) {
   EXPECT_THAT(made.strays(), ElementsAre("old-seed0"));
   fixture.write("other/file", "");
   EXPECT_THAT([&] { ComparisonFolder::make(fixture.folder / "other", fixture.sweep()); },
-              ThrowsMessage<UserError>(HasSubstr("is not empty and holds no comparison")));
+              ThrowsMessage<UserError>(HasSubstr("holds file, which is no part of a comparison")));
   EXPECT_THAT([&] { ComparisonFolder::open(fixture.folder / "other"); },
               ThrowsMessage<UserError>(HasSubstr("has no sweep.yaml")));
 }

@@ -421,7 +421,8 @@ TEST(Conclusions, OfTheExample) {
   EXPECT_THAT(
       sentences,
       ElementsAre(
-          "spectral is better than none by 20.0 in fd_toy (95 % interval 15.0 to 25.0; p = 0.00995 after Holm's "
+          "spectral is better than none by 20.0 in fd_toy (95 % interval 15.0 to 25.0; p = 0.00332 for it alone, p = "
+          "0.00995 after Holm's "
           "correction; d_z = 10.0; 3 seeds).",
           "3 seeds cannot tell gp from none in fd_toy: gp is worse by 1.67 on average (95 % interval −12.7 to 16.0; "
           "p = 0.667 after Holm's correction; d_z = 0.289; 3 seeds). At the difference seen, about 129 seeds would "

@@ -179,6 +179,7 @@ TEST_F(LoadSweep, StrategiesThatAreTheSameAreRefused) {
 TEST(ParseSweepSeeds, TakesListsAndRanges) {
   EXPECT_THAT(parse_sweep_seeds("3"), Optional(ElementsAre(3)));
   EXPECT_THAT(parse_sweep_seeds("0-3"), Optional(ElementsAre(0, 1, 2, 3)));
+  EXPECT_THAT(parse_sweep_seeds("9223372036854775806-9223372036854775807"), Optional(testing::SizeIs(2)));
   EXPECT_THAT(parse_sweep_seeds("5,0-1,9"), Optional(ElementsAre(5, 0, 1, 9)));
   for (const char* bad : {"", "a", "1,", ",1", "1,1", "0-2,1", "3-1", "-1", "1-", "0-1000000000", "0.5", "1 2"}) {
     EXPECT_FALSE(parse_sweep_seeds(bad).has_value()) << bad;

@@ -285,10 +285,15 @@ TEST(Loop, ABudgetOfSecondsEndsTheRun) {
     before = point.step;
     EXPECT_NEAR(point.train_s, seconds, 1e-9);
   }
-  // What was spent before counts, and a run that has spent all of it has nothing to do.
-  const auto step = state.step;
-  EXPECT_EQ(run_loop(config, state, dataset_of(config), torch::kCPU, hooks, points.back().train_s), LoopEnd::finished);
-  EXPECT_EQ(state.step, step);
+  // What was spent before counts: a run that was stopped when its time was up has its last step to do.
+  auto stopped = fresh_state(config);
+  stopped.train_seconds = 0.3;
+  saved.clear();
+  EXPECT_EQ(run_loop(config, stopped, dataset_of(config), torch::kCPU, hooks), LoopEnd::finished);
+  EXPECT_EQ(stopped.step, 1);
+  EXPECT_TRUE(points.back().last);
+  EXPECT_THAT(saved, ElementsAre(1));
+  EXPECT_GT(stopped.train_seconds, 0.3);
 }
 
 // With learning rates of 0 the logged outputs are a function of the batches alone. A dcgan critic without biases is
