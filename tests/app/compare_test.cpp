@@ -350,6 +350,27 @@ TEST_F(Continue, BeginsGoesOnAndFindsItFinished) {
   EXPECT_EQ(nothing.last_line(), (folder_ / "run").string());
 }
 
+// Neither the time spent nor the last step's scores are lost where a stop falls between two log points.
+TEST_F(Continue, ABudgetOfSecondsSurvivesAStop) {
+  const auto timed = command({"train.steps=1000000", "train.seconds=1.5", "log.every=100000", "checkpoint.every=0",
+                              "lipschitz.every=0", "evaluation.every=1000000", "evaluation.features=none",
+                              "evaluation.metrics=swd", "evaluation.real=100", "evaluation.generated=100"});
+  auto stopped = timed;
+  stopped.insert(stopped.end(), {"--stop-at", "60"});
+  ASSERT_EQ(run_program(stopped).exit_code, 0);
+  const auto rest = run_program(timed);
+  ASSERT_EQ(rest.exit_code, 0) << rest.err;
+  EXPECT_THAT(rest.err, HasSubstr("resuming"));
+  const auto lines = read_metrics(folder_ / "run" / "metrics.jsonl");
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_GE(lines[0]["train_s"].get<double>(), 1.5);
+  // Of the steps after the stop alone: what came before is in train_s, not in the steps since.
+  const auto step = lines[0]["step"].get<double>();
+  EXPECT_LT(lines[0]["ms_per_step"].get<double>() * (step - 60) / 1000, lines[0]["train_s"].get<double>());
+  EXPECT_FALSE(fs::is_empty(folder_ / "run" / "evaluation"));
+  EXPECT_THAT(run_program(timed).err, HasSubstr("is finished"));
+}
+
 TEST_F(Continue, TakesAFolderWhoseRunDiedBeforeItsFirstRecord) {
   fs::create_directories(folder_ / "run" / "samples");
   std::ofstream(folder_ / "run" / "run.lock") << "1\n";
