@@ -2,6 +2,8 @@
 
 #include <CLI/App.hpp>
 
+#include "configs/exit_codes.h"
+
 namespace sgan {
 
 // Each adds one command to the program. A command's callback throws UserError for what a user can fix, and throws
@@ -9,8 +11,6 @@ namespace sgan {
 struct ExitCode {
   int value;
 };
-constexpr int kInterrupted = 130;
-constexpr int kBusy = 75;  // another process is writing the run
 
 void add_train_command(CLI::App& program);
 void add_resume_command(CLI::App& program);

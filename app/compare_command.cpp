@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "app/commands.h"
@@ -100,40 +101,55 @@ void apply_budget(Config& config, const SweepBudget& budget) {
   }
 }
 
-// The evaluation.metrics that give the wanted scores, or "auto" where some score's name is none of theirs.
+struct Score {
+  std::string_view name;
+  std::optional<Metric> metric;  // that gives it; none: a toy's own
+};
+constexpr auto kScores = std::to_array<Score>({{"fd", Metric::fd},
+                                               {"kd", Metric::kd},
+                                               {"is", Metric::is},
+                                               {"precision", Metric::pr},
+                                               {"recall", Metric::pr},
+                                               {"density", Metric::dc},
+                                               {"coverage", Metric::dc},
+                                               {"swd", Metric::swd},
+                                               {"w1", std::nullopt},
+                                               {"modes_covered", std::nullopt},
+                                               {"high_quality", std::nullopt}});
+
+// That of "fd", or of a full name such as "fd_digits_classifier"; null for other names.
+const Score* find_score(const std::string& name) {
+  const auto found = std::ranges::find_if(kScores, [&](const Score& score) {
+    return name == score.name || (name.starts_with(score.name) && name[score.name.size()] == '_');
+  });
+  return found == kScores.end() ? nullptr : &*found;
+}
+
+// The evaluation.metrics that give the scores.
 std::string metrics_for(const std::vector<std::string>& scores) {
-  std::vector<std::string> metrics;
-  for (const auto& score : scores) {
-    const auto stem = score.substr(0, score.find('_'));
-    const std::string metric = stem == "precision" || stem == "recall"   ? "pr"
-                               : stem == "density" || stem == "coverage" ? "dc"
-                                                                         : stem;
-    if (!value_of<Metric>(metric)) return "auto";
+  std::vector<std::string_view> metrics;
+  for (const auto& name : scores) {
+    const auto* score = find_score(name);
+    if (score == nullptr || !score->metric) return "auto";
+    const auto metric = name_of(*score->metric);
     if (std::ranges::find(metrics, metric) == metrics.end()) metrics.push_back(metric);
   }
   return fmt::format("{}", fmt::join(metrics, ","));
-}
-
-constexpr std::array kImageScores = {"fd", "kd", "is", "precision", "recall", "density", "coverage", "swd"};
-constexpr std::array kToyScores = {"w1", "modes_covered", "high_quality"};
-
-// "fd" or a full name such as "fd_digits_classifier".
-bool is_score(const std::string& name, bool planar) {
-  const auto matches = [&](std::string_view known) {
-    return name == known || (name.starts_with(known) && name[known.size()] == '_');
-  };
-  return planar ? std::ranges::any_of(kToyScores, matches) : std::ranges::any_of(kImageScores, matches);
 }
 
 // Finds out before hours of training what would make their scores no comparison.
 void check_scores(const Sweep& sweep) {
   const bool planar = is_planar(sweep.base.data.kind);
   for (const auto& score : sweep.scores) {
-    if (is_score(score, planar)) continue;
-    throw UserError(fmt::format("scores: got {}, allowed for these data: {}.", in_quotes(score),
-                                planar ? fmt::format("{}", fmt::join(kToyScores, ", "))
-                                       : fmt::format("{}", fmt::join(kImageScores, ", "))),
-                    UserError::Kind::usage);
+    const auto* known = find_score(score);
+    if (known != nullptr && known->metric.has_value() != planar) continue;
+    std::vector<std::string_view> allowed;
+    for (const auto& [name, metric] : kScores) {
+      if (metric.has_value() != planar) allowed.push_back(name);
+    }
+    throw UserError(
+        fmt::format("scores: got {}, allowed for these data: {}.", in_quotes(score), fmt::join(allowed, ", ")),
+        UserError::Kind::usage);
   }
   const auto draws_raw = [](const Config& config) {
     return config.sample.weights == SampleWeights::raw || config.ema.decay == 0;
@@ -163,11 +179,9 @@ void check_machine(const Arguments& arguments, const Config& base) {
       UserError::Kind::usage);
 }
 
-// What makes runs comparable and scored. threads: of a run that leaves them open; fixed, for with other threads a run
-// is another one in its last bits.
-void complete(Config& config, const Sweep& sweep, int64_t threads) {
+// What makes runs end together and be scored.
+void complete(Config& config, const Sweep& sweep) {
   apply_budget(config, sweep.budget);
-  if (config.threads == 0) config.threads = threads;
   if (config.evaluation.every == 0) config.evaluation.every = config.train.steps;
   if (config.evaluation.metrics == "auto") config.evaluation.metrics = metrics_for(sweep.scores);
   check_config(config);
@@ -210,19 +224,11 @@ ComparisonFolder make_folder(const Arguments& arguments, Sweep sweep) {
   const auto out = !arguments.out.empty() ? arguments.out
                    : is_folder            ? arguments.sweep
                                           : fs::path(sweep.output) / sweep.name;
-  // Threads that the folder has already recorded come before a guess of this machine's.
-  if (ComparisonFolder::is_one(out)) {
-    const auto threads = ComparisonFolder::open(out).sweep().base.threads;
-    if (sweep.base.threads == 0) sweep.base.threads = threads;
-    for (auto& strategy : sweep.strategies) {
-      if (strategy.config.threads == 0) strategy.config.threads = threads;
-    }
-  }
-  const int64_t threads = threads_of_a_run(arguments, sweep.base);
-  complete(sweep.base, sweep, threads);
-  for (auto& strategy : sweep.strategies) complete(strategy.config, sweep, threads);
+  complete(sweep.base, sweep);
+  for (auto& strategy : sweep.strategies) complete(strategy.config, sweep);
   check_scores(sweep);
-  return ComparisonFolder::make(out, std::move(sweep));
+  const auto threads = threads_of_a_run(arguments, sweep.base);
+  return ComparisonFolder::make(out, std::move(sweep), threads);
 }
 
 std::string shell_quoted(const std::string& text) {

@@ -14,11 +14,15 @@ constexpr auto kRedraw = std::chrono::milliseconds(400);
 constexpr auto kPlainLine = std::chrono::seconds(30);
 constexpr int64_t kWidthForBar = 70;
 
+// Nothing on a narrow terminal, which has room for the numbers alone.
+std::string bar(double share) {
+  return terminal_width() < kWidthForBar ? "" : progress_bar(share) + " ";
+}
+
 std::string line_of(const CellStatus& status, size_t width) {
   const double left = status.share > 0 ? status.wall_s * (1 - status.share) / status.share : 0;
-  const auto bar = terminal_width() < kWidthForBar ? "" : progress_bar(status.share) + " ";
-  return fmt::format("  {:<{}} {}{:>3.0f}%  step {}{}{}{}", status.cell.name(), width, bar, 100 * status.share,
-                     status.step, status.steps > 0 ? fmt::format("/{}", status.steps) : "",
+  return fmt::format("  {:<{}} {}{:>3.0f}%  step {}{}{}{}", status.cell.name(), width, bar(status.share),
+                     100 * status.share, status.step, status.steps > 0 ? fmt::format("/{}", status.steps) : "",
                      status.share > 0 ? "  ETA " + duration_text(left) : "",
                      status.device.empty() ? "" : "  on " + status.device);
 }
@@ -27,14 +31,6 @@ std::string line_of(const CellStatus& status, size_t width) {
 
 GridProgress::GridProgress(std::string name) : name_(std::move(name)), terminal_(isatty(STDERR_FILENO)) {}
 
-GridProgress::~GridProgress() {
-  clear();
-}
-
-void GridProgress::clear() {
-  drawn_ = 0;
-}
-
 std::string GridProgress::overall(const Grid& grid) const {
   const auto& cells = grid.cells();
   const auto count = [&](CellState state) { return std::ranges::count(cells, state, &CellStatus::state); };
@@ -42,8 +38,7 @@ std::string GridProgress::overall(const Grid& grid) const {
   double share = 0;
   for (const auto& status : cells) share += status.state == CellState::failed ? 1 : status.share;
   share /= static_cast<double>(cells.size());
-  const auto bar = terminal_width() < kWidthForBar ? "" : progress_bar(share) + " ";
-  auto text = fmt::format("{} {}{:.0f}%  {}/{} runs", name_, bar, 100 * share, ended, cells.size());
+  auto text = fmt::format("{} {}{:.0f}%  {}/{} runs", name_, bar(share), 100 * share, ended, cells.size());
   if (const auto failed = count(CellState::failed)) text += fmt::format("  {} failed", failed);
   if (const auto elsewhere = count(CellState::elsewhere)) text += fmt::format("  {} elsewhere", elsewhere);
   const auto left = grid.seconds_left();

@@ -13,13 +13,8 @@ namespace sgan {
 class GridProgress {
  public:
   explicit GridProgress(std::string name);
-  ~GridProgress();
-  GridProgress(const GridProgress&) = delete;
-  GridProgress& operator=(const GridProgress&) = delete;
 
   void update(const Grid& grid);
-  // Ends the redrawn block, so that other text can follow.
-  void clear();
 
  private:
   using Clock = std::chrono::steady_clock;

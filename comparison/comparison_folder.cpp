@@ -116,11 +116,11 @@ ComparisonFolder ComparisonFolder::open(const fs::path& path) {
   return {path, load_sweep(path / "sweep.yaml")};
 }
 
-ComparisonFolder ComparisonFolder::make(const fs::path& path, Sweep sweep) {
+ComparisonFolder ComparisonFolder::make(const fs::path& path, Sweep sweep, int64_t threads) {
   make_folders(path);
   if (!is_one(path)) check_own(path);
   const auto held = lock(path);
-  if (is_one(path)) take_threads(sweep, open(path).sweep().base.threads);
+  take_threads(sweep, is_one(path) ? open(path).sweep().base.threads : threads);
   ComparisonFolder folder(path, std::move(sweep));
   check_runs(folder);
   folder.write_files();

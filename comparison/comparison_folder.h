@@ -26,8 +26,9 @@ struct Cell {
 class ComparisonFolder {
  public:
   // Makes the folder, or takes one that is there: strategies and seeds may come and go, but runs that are there must be
-  // those of the sweep. A sweep that leaves threads at 0 takes those of the folder. Errors: UserError.
-  static ComparisonFolder make(const std::filesystem::path& path, Sweep sweep);
+  // those of the sweep. Configs that leave threads at 0 take those that the folder has recorded, else `threads`: with
+  // other threads a run is another one in its last bits. Errors: UserError.
+  static ComparisonFolder make(const std::filesystem::path& path, Sweep sweep, int64_t threads = 1);
   // Opens one that is there.
   static ComparisonFolder open(const std::filesystem::path& path);
   static bool is_one(const std::filesystem::path& path);

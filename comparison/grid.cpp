@@ -1,8 +1,6 @@
 #include "comparison/grid.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 
 #include <algorithm>
 #include <csignal>
@@ -13,9 +11,11 @@
 #include <utility>
 
 #include "configs/error.h"
+#include "configs/exit_codes.h"
 #include "run/atomic_file.h"
 #include "run/format.h"
 #include "run/metrics_log.h"
+#include "run/run_folder.h"
 
 namespace sgan {
 namespace {
@@ -24,17 +24,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr int kMostAttempts = 3;
-constexpr int kUsage = 2, kBusy = 75, kInterrupted = 130;  // exit codes of the program
 constexpr const char* kFailureFile = "failure.json";
-
-// True where another process holds the run's lock. The look takes the lock for a moment, shared: a process that wants
-// it just then is told that the run is busy, and comes back.
-bool is_locked(const fs::path& folder) {
-  const auto path = folder / "run.lock";
-  if (!fs::exists(path)) return false;
-  const FileDescriptor file(path, O_RDONLY);
-  return ::flock(file.get(), LOCK_SH | LOCK_NB) != 0;
-}
 
 Json read_object(const fs::path& path) {
   if (!fs::exists(path)) return Json::object();
@@ -105,7 +95,8 @@ bool Grid::advance() {
   for (auto& status : cells_) {
     if (status.state != CellState::elsewhere) continue;
     read(status);
-    if (status.state == CellState::waiting && is_locked(status.cell.folder)) status.state = CellState::elsewhere;
+    if (status.state == CellState::waiting && RunFolder::is_busy(status.cell.folder))
+      status.state = CellState::elsewhere;
   }
   if (stopping_) return !children_.empty();
   start_waiting();
@@ -135,7 +126,8 @@ void Grid::start_waiting() {
       // Another process may have finished it meanwhile.
       read(status);
       if (status.state == CellState::failed && retried_[cell]) status.state = CellState::waiting;
-      if (status.state == CellState::waiting && is_locked(status.cell.folder)) status.state = CellState::elsewhere;
+      if (status.state == CellState::waiting && RunFolder::is_busy(status.cell.folder))
+        status.state = CellState::elsewhere;
       if (status.state != CellState::waiting) continue;
       start(cell, slot);
       break;

@@ -12,6 +12,7 @@
 #include "configs/error.h"
 #include "run/atomic_file.h"
 #include "run/metrics_log.h"
+#include "run/step_name.h"
 
 namespace sgan {
 namespace {
@@ -76,24 +77,14 @@ std::optional<int64_t> find_count(const Json& json, const char* key, const fs::p
   return member(json, key, is_count, "a whole number from 0 up", file).get<int64_t>();
 }
 
-// The step of "step-00000300.json" and "step-00000300-….json"; nothing for other names.
-std::optional<int64_t> step_of(const std::string& name, bool with_suffix) {
-  constexpr std::string_view kPrefix = "step-", kEnd = ".json";
-  if (!name.starts_with(kPrefix) || !name.ends_with(kEnd)) return std::nullopt;
-  int64_t step = 0;
-  const char* end = name.data() + name.size() - kEnd.size();
-  const auto [rest, error] = std::from_chars(name.data() + kPrefix.size(), end, step);
-  const bool whole = rest == end || (with_suffix && *rest == '-');
-  return error == std::errc() && whole && step >= 0 ? std::optional(step) : std::nullopt;
-}
-
 // (step, file), by step and name.
 std::vector<std::pair<int64_t, fs::path>> step_files(const fs::path& folder, bool with_suffix) {
   std::vector<std::pair<int64_t, fs::path>> files;
   std::error_code missing;
   for (const auto& found : fs::directory_iterator(folder, missing)) {
-    const auto step = step_of(found.path().filename().string(), with_suffix);
-    if (step && found.is_regular_file(missing)) files.emplace_back(*step, found.path());
+    const auto name = parse_step_name(found.path().filename().string(), ".json");
+    const bool fits = name && (name->rest.empty() || (with_suffix && name->rest.front() == '-'));
+    if (fits && found.is_regular_file(missing)) files.emplace_back(name->step, found.path());
   }
   std::ranges::sort(files);
   return files;

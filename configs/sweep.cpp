@@ -76,7 +76,8 @@ class SweepReader {
   Sweep read() {
     const YAML::Node root = parse_yaml(origin_, read_yaml_text(file_, ""));
     if (!root.IsMap()) {
-      origin_.fail(root.Mark(), "got {}, allowed: a section with the keys {}. {}", what_it_is(root), names(), kHelp);
+      origin_.fail(root.Mark(), "got {}, allowed: a section with the keys {}. {}", what_it_is(root),
+                   fmt::join(names(), ", "), kHelp);
     }
     sweep_.name = file_.stem().string();
     for_each_pair(origin_, root, [&](const std::string& name, const YAML::Node& key, const YAML::Node& value) {
@@ -90,10 +91,10 @@ class SweepReader {
   }
 
  private:
-  static std::string names() {
-    std::vector<std::string_view> all;
-    for (const auto& key : kKeys) all.push_back(key.name);
-    return fmt::format("{}", fmt::join(all, ", "));
+  static std::vector<std::string> names() {
+    std::vector<std::string> all;
+    for (const auto& key : kKeys) all.emplace_back(key.name);
+    return all;
   }
 
   void read_key(const std::string& name, const YAML::Node& key, const YAML::Node& value) {
@@ -113,11 +114,10 @@ class SweepReader {
     }};
     const auto reader = std::ranges::find(readers, name, &std::pair<std::string_view, Read>::first);
     if (reader != readers.end()) return reader->second();
-    std::vector<std::string> all;
-    for (const auto& known : kKeys) all.emplace_back(known.name);
-    const auto near = suggest(name, all);
+    const auto near = suggest(name, names());
     origin_.fail(key.Mark(), "unknown key {}; {}A sweep has the keys {}; keys of a config go below set. {}",
-                 in_quotes(name), near.empty() ? "" : fmt::format("did you mean '{}'? ", near), names(), kHelp);
+                 in_quotes(name), near.empty() ? "" : fmt::format("did you mean '{}'? ", near),
+                 fmt::join(names(), ", "), kHelp);
   }
 
   std::string text(const std::string& name, const YAML::Node& key, const YAML::Node& value) const {

@@ -18,6 +18,7 @@
 
 #include "comparison/config_entries.h"
 #include "report/dashboard_assets.h"
+#include "run/step_name.h"
 
 namespace sgan {
 namespace {
@@ -259,8 +260,7 @@ HttpResponse Dashboard::image(const HttpRequest& request) {
   const std::string folder = joined(folder_of(request.parameter("run")), "samples");
   const bool wants_reals = request.parameter("step") == "reals";
   const auto step = number<int64_t>(request, "step", 0, 0, std::numeric_limits<int64_t>::max());
-  auto bytes =
-      files_.read(joined(folder, wants_reals ? "reals.png" : fmt::format("step-{:08}.png", step)), kLargestImage);
+  auto bytes = files_.read(joined(folder, wants_reals ? "reals.png" : step_name(step, ".png")), kLargestImage);
   if (!bytes) throw Refusal{404, "there is no such image"};
   HttpResponse response;
   response.type = "image/png";

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -17,6 +16,7 @@
 #include <fmt/format.h>
 
 #include "run/file_descriptor.h"
+#include "run/step_name.h"
 
 namespace sgan {
 namespace {
@@ -190,14 +190,10 @@ std::optional<std::string> ContainedFolder::read(const std::string& path, uint64
 }
 
 std::vector<StepFile> step_files(const ContainedFolder& files, const std::string& folder, std::string_view suffix) {
-  constexpr std::string_view kPrefix = "step-";
   std::vector<StepFile> found;
   for (const auto& entry : files.list(folder)) {
-    if (entry.is_folder || !entry.name.starts_with(kPrefix) || !entry.name.ends_with(suffix)) continue;
-    const char* const end = entry.name.data() + entry.name.size() - suffix.size();
-    int64_t step = 0;
-    const auto [rest, error] = std::from_chars(entry.name.data() + kPrefix.size(), end, step);
-    if (error == std::errc() && step >= 0) found.push_back({step, entry.name, std::string(rest, end)});
+    auto name = entry.is_folder ? std::nullopt : parse_step_name(entry.name, suffix);
+    if (name) found.push_back({name->step, entry.name, std::move(name->rest)});
   }
   std::ranges::sort(found, {}, [](const StepFile& file) { return std::pair(file.step, file.name); });
   return found;

@@ -1,7 +1,6 @@
 #include "report/sample_slider.h"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -12,6 +11,7 @@
 #include "report/html.h"
 #include "run/atomic_file.h"
 #include "run/format.h"
+#include "run/step_name.h"
 
 namespace sgan {
 namespace {
@@ -52,18 +52,8 @@ std::string image(std::string_view png, const std::string& alt, const std::strin
 }  // namespace
 
 std::vector<SampleGrid> find_sample_grids(const fs::path& folder) {
-  constexpr std::string_view kPrefix = "step-", kSuffix = ".png";
   std::vector<SampleGrid> grids;
-  std::error_code missing;
-  for (const auto& entry : fs::directory_iterator(folder, missing)) {
-    const std::string file = entry.path().filename().string();
-    if (!file.starts_with(kPrefix) || !file.ends_with(kSuffix)) continue;
-    int64_t step = 0;
-    const char* end = file.data() + file.size() - kSuffix.size();
-    const auto [rest, error] = std::from_chars(file.data() + kPrefix.size(), end, step);
-    if (error == std::errc() && rest == end) grids.push_back({step, entry.path()});
-  }
-  std::ranges::sort(grids, {}, &SampleGrid::step);
+  for (auto& [step, path] : files_by_step(folder, ".png")) grids.push_back({step, std::move(path)});
   return grids;
 }
 

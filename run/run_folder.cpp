@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "run/atomic_file.h"
+#include "run/step_name.h"
 
 namespace sgan {
 namespace {
@@ -23,13 +24,8 @@ namespace fs = std::filesystem;
 
 constexpr std::array kSubfolders = {"samples", "checkpoints"};
 constexpr std::string_view kLockName = "run.lock";
-constexpr std::string_view kStepPrefix = "step-";
 constexpr std::string_view kCheckpointSuffix = ".safetensors";
 constexpr std::string_view kSampleSuffix = ".png";
-
-std::string step_name(int64_t step, std::string_view suffix) {
-  return fmt::format("{}{:08}{}", kStepPrefix, step, suffix);
-}
 
 // The whole of `digits` as a number.
 std::optional<int64_t> parse_number(std::string_view digits) {
@@ -37,13 +33,6 @@ std::optional<int64_t> parse_number(std::string_view digits) {
   const auto [end, error] = std::from_chars(digits.begin(), digits.end(), number);
   if (error != std::errc() || end != digits.end()) return std::nullopt;
   return number;
-}
-
-// The step in a name that step_name made; none in other names.
-std::optional<int64_t> step_of(std::string_view name, std::string_view suffix) {
-  if (!name.starts_with(kStepPrefix) || !name.ends_with(suffix)) return std::nullopt;
-  name.remove_prefix(kStepPrefix.size());
-  return parse_number(name.substr(0, name.size() - suffix.size()));
 }
 
 std::vector<fs::path> list(const fs::path& folder) {
@@ -54,15 +43,6 @@ std::vector<fs::path> list(const fs::path& folder) {
   }
   if (error && error != std::errc::no_such_file_or_directory) throw file_error("list", folder, error.value());
   return entries;
-}
-
-std::vector<std::pair<int64_t, fs::path>> list_by_step(const fs::path& folder, std::string_view suffix) {
-  std::vector<std::pair<int64_t, fs::path>> found;
-  for (const fs::path& entry : list(folder)) {
-    if (const auto step = step_of(entry.filename().string(), suffix)) found.emplace_back(*step, entry);
-  }
-  std::ranges::sort(found);
-  return found;
 }
 
 void make_folders(const fs::path& path) {
@@ -194,6 +174,13 @@ RunFolder RunFolder::claim(const fs::path& path) {
   return run;
 }
 
+bool RunFolder::is_busy(const fs::path& path) {
+  const fs::path lock = path / kLockName;
+  if (!fs::exists(lock)) return false;
+  const FileDescriptor file(lock, O_RDONLY);
+  return ::flock(file.get(), LOCK_SH | LOCK_NB) != 0;
+}
+
 bool RunFolder::holds_run() const {
   return fs::exists(config_path()) && fs::exists(status_path());
 }
@@ -246,11 +233,11 @@ fs::path RunFolder::checkpoint_path(int64_t step) const {
 }
 
 std::vector<std::pair<int64_t, fs::path>> RunFolder::checkpoints() const {
-  return list_by_step(path_ / "checkpoints", kCheckpointSuffix);
+  return files_by_step(path_ / "checkpoints", kCheckpointSuffix);
 }
 
 std::vector<std::pair<int64_t, fs::path>> RunFolder::samples() const {
-  return list_by_step(path_ / "samples", kSampleSuffix);
+  return files_by_step(path_ / "samples", kSampleSuffix);
 }
 
 void RunFolder::prune_checkpoints(int64_t keep_last) {

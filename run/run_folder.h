@@ -34,6 +34,9 @@ class RunFolder {
   // Opens the folder to begin a run there or to go on with it: it may be missing, empty, hold a run, or hold what a run
   // left that was killed before its first record. Other processes that do so at once get a RunBusyError.
   static RunFolder claim(const std::filesystem::path& path);
+  // True where another process holds the run's lock. The look takes the lock for a moment, shared: a process that wants
+  // it just then is told that the run is busy.
+  static bool is_busy(const std::filesystem::path& path);
   // True where the folder holds a run: config.yaml and run.json.
   bool holds_run() const;
   // Opens a run without locking it, also one that is being written.

@@ -61,15 +61,6 @@ int64_t count(const std::string& text, const std::string& part) {
   return found;
 }
 
-void erase_times(Json& json) {
-  if (json.is_object()) {
-    for (const char* key : {"seconds", "wall_s", "train_s", "ms_per_step", "probe_ms"}) json.erase(key);
-  }
-  for (auto& child : json) {
-    if (child.is_structured()) erase_times(child);
-  }
-}
-
 Json timeless(const fs::path& file) {
   auto json = Json::parse(bytes_of(file));
   json.erase("cost");

@@ -87,6 +87,15 @@ std::string bytes_of(const std::filesystem::path& path) {
   return text.str();
 }
 
+void erase_times(nlohmann::ordered_json& json) {
+  if (json.is_object()) {
+    for (const char* key : {"seconds", "wall_s", "train_s", "ms_per_step", "probe_ms"}) json.erase(key);
+  }
+  for (auto& child : json) {
+    if (child.is_structured()) erase_times(child);
+  }
+}
+
 std::string preset(const std::string& name) {
   return std::string(SGAN_SOURCE_DIR) + "/configs/" + name;
 }

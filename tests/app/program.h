@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,9 @@ Outcome run_program(const std::vector<std::string>& arguments);
 
 // A file's content.
 std::string bytes_of(const std::filesystem::path& path);
+
+// Removes what a clock wrote, at any depth.
+void erase_times(nlohmann::ordered_json& json);
 
 // A config of this repository.
 std::string preset(const std::string& name);

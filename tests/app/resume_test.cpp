@@ -20,10 +20,7 @@ using ::testing::HasSubstr;
 std::vector<std::string> timeless(const std::filesystem::path& run) {
   std::vector<std::string> lines;
   for (auto line : read_metrics(run / "metrics.jsonl")) {
-    line.erase("wall_s");
-    line.erase("ms_per_step");
-    line.erase("train_s");
-    line.erase("probe_ms");
+    erase_times(line);
     lines.push_back(line.dump());
   }
   return lines;

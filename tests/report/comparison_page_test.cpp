@@ -18,12 +18,6 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-size_t count(const std::string& text, const std::string& part) {
-  size_t found = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
-  return found;
-}
-
 // A comparison of none, clip and spectral over some seeds, in memory, with folders for samples.
 class ComparisonPage : public RunFixture {
  protected:

@@ -17,12 +17,6 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-size_t count(const std::string& text, const std::string& part) {
-  size_t found = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
-  return found;
-}
-
 class ReportPage : public RunFixture {
  protected:
   RunSummary run_with_metrics(const std::string& folder, const std::string& strategy, int seed = 0) const {

@@ -8,6 +8,12 @@
 
 namespace sgan {
 
+size_t count(const std::string& text, const std::string& part) {
+  size_t found = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
 RunFixture::RunFixture() {
   std::string name = (std::filesystem::temp_directory_path() / "sgan-report-XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");

@@ -9,6 +9,9 @@
 
 namespace sgan {
 
+// How often a part stands in a text.
+size_t count(const std::string& text, const std::string& part);
+
 // A temporary folder in which tests lay out run folders by hand.
 class RunFixture : public testing::Test {
  protected:
