@@ -8,6 +8,8 @@
 
 #include <gmock/gmock.h>
 
+#include "tests/report/run_fixture.h"
+
 namespace sgan {
 namespace {
 
@@ -15,12 +17,6 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-size_t count(const std::string& text, const std::string& part) {
-  size_t found = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
-  return found;
-}
 
 IntervalChart chart_with(std::vector<IntervalRow> rows) {
   return {.title = "t",

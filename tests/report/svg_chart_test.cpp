@@ -9,6 +9,8 @@
 
 #include <gmock/gmock.h>
 
+#include "tests/report/run_fixture.h"
+
 namespace sgan {
 namespace {
 
@@ -31,12 +33,6 @@ std::vector<std::string> lines_of(const std::string& svg) {
     if (line.find('h') == std::string::npos) lines.push_back(std::move(line));
   }
   return lines;
-}
-
-size_t count(const std::string& text, const std::string& part) {
-  size_t found = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
-  return found;
 }
 
 // Labels of the y axis from its lower to its upper end.
