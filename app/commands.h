@@ -24,5 +24,6 @@ void add_view_command(CLI::App& program);
 void add_config_command(CLI::App& program);
 void add_summary_command(CLI::App& program);
 void add_data_command(CLI::App& program);
+void add_bench_command(CLI::App& program);
 
 }  // namespace sgan

@@ -11,7 +11,7 @@ torch::Tensor ComposedNetworkImpl::forward(const torch::Tensor& input, const Eff
   const auto apply = [&](const WeightedLayer& layer, const torch::Tensor& x) {
     return layer->forward(x, weights.of(*layer));
   };
-  return run_composition(nodes_, input, mode, apply).reshape(batched(output_shape_));
+  return run_composition(nodes_, input, mode, apply, Overwrite::spent).reshape(batched(output_shape_));
 }
 
 Composer::Composer(std::vector<int64_t> input_shape, WeightKind weight, const SpectralOptions& spectral)

@@ -18,6 +18,20 @@ torch::Tensor activate(Activation activation, const torch::Tensor& input, double
   TORCH_CHECK(false, "no activation ", static_cast<int>(activation));
 }
 
+torch::Tensor activate_in_place(Activation activation, torch::Tensor input, double slope) {
+  switch (activation) {
+    case Activation::identity:
+      return input;
+    case Activation::relu:
+      return torch::relu_(input);
+    case Activation::leaky_relu:
+      return torch::leaky_relu_(input, slope);
+    case Activation::tanh:
+      return torch::tanh_(input);
+  }
+  TORCH_CHECK(false, "no activation ", static_cast<int>(activation));
+}
+
 namespace {
 
 struct OutputShape {
@@ -44,21 +58,40 @@ struct OutputShape {
   std::vector<int64_t> operator()(const Normalization&) const { return input; }
 };
 
+// Whether no backward pass needs the output: that of a layer needs its input and weight, that of a batch norm its input
+// and statistics. Norms of several operations may need theirs.
+struct OutputIsSpent {
+  bool operator()(const LinearMap&) const { return true; }
+  bool operator()(const Normalization& normalization) const { return normalization.kind == NormKind::batch; }
+  bool operator()(const Pointwise&) const { return false; }
+  bool operator()(const Pooling&) const { return false; }
+  bool operator()(const Residual&) const { return false; }
+};
+
+// A dense layer reads images in whatever layout they have.
+bool is_dense(const Node& node) {
+  const auto* map = std::get_if<LinearMap>(&node.what);
+  return map != nullptr && map->layer->geometry().kind == OperatorKind::linear;
+}
+
 struct Pass {
   Mode mode;
   const ApplyLayer& apply;
+  Overwrite overwrite;
+  bool input_is_spent;
 
   torch::Tensor operator()(const LinearMap& map, const torch::Tensor& x) const { return apply(map.layer, x); }
   torch::Tensor operator()(const Pointwise& pointwise, const torch::Tensor& x) const {
-    return activate(pointwise.activation, x, pointwise.slope);
+    return input_is_spent ? activate_in_place(pointwise.activation, x, pointwise.slope)
+                          : activate(pointwise.activation, x, pointwise.slope);
   }
   torch::Tensor operator()(const Pooling& pooling, const torch::Tensor& x) const { return pool(pooling, x); }
   torch::Tensor operator()(const Normalization& normalization, const torch::Tensor& x) const {
     return normalization.norm->forward(x, mode);
   }
   torch::Tensor operator()(const Residual& residual, const torch::Tensor& x) const {
-    const auto branch = run_composition(residual.branch, x, mode, apply);
-    return branch + run_composition(residual.shortcut, x, mode, apply);
+    const auto branch = run_composition(residual.branch, x, mode, apply, overwrite);
+    return branch + run_composition(residual.shortcut, x, mode, apply, overwrite);
   }
 };
 
@@ -74,10 +107,13 @@ std::vector<int64_t> batched(const std::vector<int64_t>& sample_shape) {
   return result;
 }
 
-torch::Tensor run_composition(const Composition& nodes, torch::Tensor x, Mode mode, const ApplyLayer& apply) {
+torch::Tensor run_composition(const Composition& nodes, torch::Tensor x, Mode mode, const ApplyLayer& apply,
+                              Overwrite overwrite) {
+  bool spent = false;
   for (const Node& node : nodes) {
-    if (x.sizes().slice(1) != at::IntArrayRef(node.input)) x = x.reshape(batched(node.input));
-    x = std::visit([&](const auto& what) { return Pass{mode, apply}(what, x); }, node.what);
+    if (x.sizes().slice(1) != at::IntArrayRef(node.input) && !is_dense(node)) x = x.reshape(batched(node.input));
+    x = std::visit([&](const auto& what) { return Pass{mode, apply, overwrite, spent}(what, x); }, node.what);
+    spent = overwrite == Overwrite::spent && std::visit(OutputIsSpent(), node.what);
   }
   return x;
 }

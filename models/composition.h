@@ -19,6 +19,9 @@ constexpr double kLeakySlope = 0.2;
 
 torch::Tensor activate(Activation activation, const torch::Tensor& input, double slope = kLeakySlope);
 
+// The same over `input`, which it returns.
+torch::Tensor activate_in_place(Activation activation, torch::Tensor input, double slope = kLeakySlope);
+
 struct Node;
 
 // A network as the tree of what it does to its input, in order: forward passes, Lipschitz bounds, export, quantization
@@ -62,9 +65,14 @@ torch::Tensor pool(const Pooling& pooling, const torch::Tensor& input);
 // What a pass through the nodes does at a layer.
 using ApplyLayer = std::function<torch::Tensor(const WeightedLayer& layer, const torch::Tensor& input)>;
 
+// Whether an activation may be written over the output of the layer or batch norm before it, which nothing then needs:
+// half the memory of a pass and less to write. Not where `apply` keeps what it returns.
+enum class Overwrite { never, spent };
+
 // What the nodes make of a batch, each called in turn, a residual block's branch before its shortcut. x: (N, …) with as
 // many numbers a sample as the first node takes.
-torch::Tensor run_composition(const Composition& nodes, torch::Tensor x, Mode mode, const ApplyLayer& apply);
+torch::Tensor run_composition(const Composition& nodes, torch::Tensor x, Mode mode, const ApplyLayer& apply,
+                              Overwrite overwrite = Overwrite::never);
 
 // Calls visit(node, depth) for every node of the tree, a residual block before its branch and its shortcut.
 template <class Visit>

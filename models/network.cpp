@@ -16,6 +16,13 @@ struct FullPrecision {
   c10::impl::ExcludeDispatchKeyGuard no_autocast{c10::autocast_dispatch_keyset};
 };
 
+// The weight in the layout that oneDNN's convolutions are fastest in: on a CPU with the channels last, which their
+// results then take over, up to twice as fast as NCHW. Float64 has no such kernels.
+torch::Tensor in_fast_layout(const torch::Tensor& weight) {
+  const bool reorder = weight.is_cpu() && weight.dim() == 4 && weight.scalar_type() != torch::kDouble;
+  return reorder ? weight.contiguous(torch::MemoryFormat::ChannelsLast) : weight;
+}
+
 double fan_in_bound(const OperatorGeometry& geometry) {
   return 1.0 / std::sqrt(static_cast<double>(geometry.fan_in()));
 }
@@ -63,7 +70,7 @@ std::pair<torch::nn::Module*, std::string> place_of(torch::nn::Module& root, con
 EffectiveWeights NetworkImpl::effective_weights() const {
   const FullPrecision full_precision;
   EffectiveWeights weights;
-  for (const auto& [name, layer] : layers_) weights.set(*layer, layer->parametrization().effective());
+  for (const auto& [name, layer] : layers_) weights.set(*layer, in_fast_layout(layer->parametrization().effective()));
   return weights;
 }
 
@@ -71,7 +78,9 @@ EffectiveWeights NetworkImpl::frozen_weights() const {
   torch::NoGradGuard no_grad;
   const FullPrecision full_precision;
   EffectiveWeights weights;
-  for (const auto& [name, layer] : layers_) weights.set(*layer, layer->parametrization().effective().detach());
+  for (const auto& [name, layer] : layers_) {
+    weights.set(*layer, in_fast_layout(layer->parametrization().effective().detach()));
+  }
   return weights;
 }
 

@@ -19,10 +19,21 @@ torch::Tensor WeightedLayerImpl::forward(const torch::Tensor& input, const torch
   return apply(geometry_.out_channels == 1 ? input.to(weight.scalar_type()) : input, weight);
 }
 
+torch::Tensor WeightedLayerImpl::apply_dense(const torch::Tensor& input, const torch::Tensor& weight) const {
+  // Images with the channels last are read as they lie, and the weight's columns put in that order, for it is small:
+  // else the images were copied, and so was each gradient that comes back.
+  if (input.dim() == 4 && !input.is_contiguous() && input.is_contiguous(torch::MemoryFormat::ChannelsLast)) {
+    const auto image = input.sizes().slice(1);
+    const auto columns = weight.view({weight.size(0), image[0], image[1], image[2]});
+    return torch::linear(input.permute({0, 2, 3, 1}).flatten(1), columns.permute({0, 2, 3, 1}).flatten(1), bias_);
+  }
+  return torch::linear(input.reshape({input.size(0), geometry_.in_channels}), weight, bias_);
+}
+
 torch::Tensor WeightedLayerImpl::apply(const torch::Tensor& input, const torch::Tensor& weight) const {
   switch (geometry_.kind) {
     case OperatorKind::linear:
-      return torch::linear(input, weight, bias_);
+      return apply_dense(input, weight);
     case OperatorKind::conv:
       return torch::conv2d(input, weight, bias_, geometry_.stride, geometry_.padding);
     case OperatorKind::conv_transpose:

@@ -10,7 +10,8 @@ class WeightedLayerImpl : public torch::nn::Module {
  public:
   WeightedLayerImpl(const OperatorGeometry& geometry, bool bias, WeightKind weight, const SpectralOptions& spectral);
 
-  // input: (N, in) or (N, in, H, W); weight: what parametrization().effective() returned for this update.
+  // input: (N, in, H, W), or for a dense layer (N, in) or whatever has as many numbers a sample, read in the order of
+  // its dimensions; weight: what parametrization().effective() returned for this update.
   torch::Tensor forward(const torch::Tensor& input, const torch::Tensor& weight) const;
 
   const OperatorGeometry& geometry() const { return geometry_; }
@@ -20,6 +21,7 @@ class WeightedLayerImpl : public torch::nn::Module {
 
  private:
   torch::Tensor apply(const torch::Tensor& input, const torch::Tensor& weight) const;
+  torch::Tensor apply_dense(const torch::Tensor& input, const torch::Tensor& weight) const;
 
   OperatorGeometry geometry_;
   WeightKind weight_kind_;

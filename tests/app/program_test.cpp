@@ -23,13 +23,67 @@ TEST(Help, NamesEveryCommandAndEachHasAManual) {
   const auto help = run_program({"--help"});
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_EQ(help.err, "");
-  for (const std::string command : {"train", "resume", "sample", "evaluate", "report", "config"}) {
+  for (const std::string command : {"train", "resume", "sample", "evaluate", "report", "config", "bench"}) {
     EXPECT_THAT(help.out, HasSubstr("\n  " + command + " "));
     const auto manual = run_program({command, "--help"});
     EXPECT_EQ(manual.exit_code, 0) << command;
     EXPECT_THAT(manual.out, AllOf(HasSubstr("Usage: spectral-gan " + command), HasSubstr("Options:"))) << command;
   }
   EXPECT_THAT(run_program({"--version"}).out, HasSubstr("spectral-gan 0."));
+}
+
+TEST(Bench, TimesTheStepTheStrategiesAndTheData) {
+  const auto run = run_program(
+      {"bench", preset("digits/spectral.yaml"), "threads=1", "device=cpu", "--steps", "3", "--warmup", "1", "--json"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const auto json = nlohmann::json::parse(run.out);
+  EXPECT_EQ(json["program"], "spectral-gan");
+  EXPECT_EQ(json["threads"], 1);
+  EXPECT_EQ(json["strategy"], "spectral");
+  const auto& step = json["step"];
+  for (const char* time : {"ms_per_step", "ms_discriminator", "ms_generator", "convolutions_alone_ms"}) {
+    EXPECT_GT(step[time]["min"], 0) << time;
+    EXPECT_LE(step[time]["min"], step[time]["median"]) << time;
+    EXPECT_LE(step[time]["median"], step[time]["p90"]) << time;
+  }
+  // 64 images a step of so many milliseconds.
+  EXPECT_NEAR(step["images_per_second"].get<double>() * step["ms_per_step"]["median"].get<double>() / 64000, 1, 1e-9);
+  EXPECT_GT(step["share_of_matrix_product_rate"], 0);
+  EXPECT_GT(json["peak_memory_bytes"], json["memory_at_start_bytes"]);
+  std::vector<std::string> names;
+  for (const auto& strategy : json["strategies"]["strategies"]) names.push_back(strategy["name"]);
+  EXPECT_THAT(names, testing::ElementsAre("none", "spectral", "spectral_operator", "spectral_bidirectional",
+                                          "weight_norm", "clip", "gp", "gn"));
+  EXPECT_EQ(json["strategies"]["strategies"][0]["relative_to_none"]["median"], 1.0);
+  EXPECT_GT(json["strategies"]["probe_ms"]["median"], 0);
+  EXPECT_GT(json["data"]["ms_per_batch"]["median"], 0);
+  EXPECT_THAT(json["data"]["description"].get<std::string>(), HasSubstr("digits"));
+}
+
+TEST(Bench, CountsTheMultiplyAddsOfAStep) {
+  const TemporaryFolder folder;
+  const auto config = folder / "config.yaml";
+  std::ofstream(config) << "data: {kind: ring}\n"
+                           "generator: {kind: mlp, latent: 4, depth: 1, channels: 3, norm: none}\n"
+                           "discriminator: {kind: mlp, depth: 1, channels: 3, weight: none}\n"
+                           "train: {batch: 8}\n";
+  const auto run = run_program({"bench", config.string(), "threads=1", "device=cpu", "--only", "step", "--steps", "1",
+                                "--warmup", "0", "--json"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const auto step = nlohmann::json::parse(run.out)["step"];
+  // The discriminator 2 → 3 → 1 on 16 real and fake points: forward, by weight twice, by input but for the points.
+  constexpr int kDiscriminator = 16 * (6 + 3) + 16 * 6 + 2 * 16 * 3;
+  // On 8 fakes in the generator's step: forward and by input.
+  constexpr int kFrozen = 2 * 8 * (6 + 3);
+  // The generator 4 → 3 → 2: forward in both steps, in its own by weight, and by input but for the latents.
+  constexpr int kGenerator = 2 * 8 * (12 + 6) + 8 * 12 + 2 * 8 * 6;
+  EXPECT_EQ(step["multiply_adds"], kDiscriminator + kFrozen + kGenerator);
+}
+
+TEST(Bench, RefusesUnknownParts) {
+  const auto run = run_program({"bench", preset("digits/spectral.yaml"), "--only", "stpe"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("'stpe' (did you mean step?)"), HasSubstr("step, strategies, data")));
 }
 
 TEST(ConfigCommand, PrintsWhatTrainsAgain) {

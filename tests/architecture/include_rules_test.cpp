@@ -40,7 +40,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude{
     {"cuda", {}},
 };
 const std::set<std::string> kMayIncludeAll{"app", "tests"};
-const std::set<std::string> kNoSources{"build", "cmake", "outputs", "scripts"};
+const std::set<std::string> kNoSources{"benchmarks", "build", "cmake", "outputs", "scripts"};
 
 struct Include {
   fs::path file;     // relative to the tree

@@ -1,6 +1,7 @@
 #include "models/composition.h"
 
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <set>
 #include <string>
@@ -23,9 +24,13 @@ torch::Tensor replay(const Composition& nodes, const EffectiveWeights& weights, 
   for (const auto& node : nodes) {
     std::vector<int64_t> shape{x.size(0)};
     shape.insert(shape.end(), node.input.begin(), node.input.end());
-    if (is_linear(&node) || is_linear(previous)) x = x.reshape(shape);
+    if (is_linear(previous)) x = x.reshape(shape);
     previous = &node;
-    EXPECT_EQ(x.sizes(), torch::IntArrayRef(shape)) << "before node '" << node.name << "'";
+    if (is_linear(&node)) {  // reads images as they lie
+      EXPECT_EQ(x.numel(), c10::multiply_integers(shape)) << "before node '" << node.name << "'";
+    } else {
+      EXPECT_EQ(x.sizes(), torch::IntArrayRef(shape)) << "before node '" << node.name << "'";
+    }
     if (const auto* map = std::get_if<LinearMap>(&node.what)) {
       x = map->layer->forward(x, weights.of(*map->layer));
     } else if (const auto* pointwise = std::get_if<Pointwise>(&node.what)) {
@@ -106,6 +111,62 @@ TEST_P(CompositionReplay, ReproducesForward) {
   }
 }
 
+// A training pass and its gradients, to parameters and input, are the same bits whether activations overwrite or not.
+TEST_P(CompositionReplay, OverwritingChangesNothing) {
+  const auto [kind, norm, weight] = GetParam();
+  if (kind.first == NetworkKind::mlp && norm.first == NormKind::instance) return;  // nothing to average over
+  const auto network =
+      make_discriminator(network_config(kind.first, norm.first, weight.first), small_shape(kind.first));
+  initialize(*network, 1);
+  const auto nodes = network->composition();
+  std::vector<int64_t> shape{3};
+  shape.insert(shape.end(), nodes.front().input.begin(), nodes.front().input.end());
+  const auto pass = [&](Overwrite overwrite) {
+    const auto input = draw_normal(shape, 2).requires_grad_(true);
+    const auto weights = network->effective_weights();
+    const auto apply = [&](const WeightedLayer& layer, const torch::Tensor& x) {
+      return layer->forward(x, weights.of(*layer));
+    };
+    const auto output = run_composition(nodes, input, Mode::train_frozen, apply, overwrite);
+    auto differentiated = network->parameters();
+    differentiated.push_back(input);
+    auto results =
+        torch::autograd::grad({output.square().sum()}, differentiated, {}, std::nullopt, false, /*allow_unused=*/true);
+    results.push_back(output);
+    return results;
+  };
+  const auto kept = pass(Overwrite::never);
+  const auto overwritten = pass(Overwrite::spent);
+  for (size_t i = 0; i < kept.size(); ++i) {
+    ASSERT_EQ(kept[i].defined(), overwritten[i].defined()) << i;
+    if (!kept[i].defined()) continue;
+    EXPECT_TRUE(torch::equal(kept[i], overwritten[i])) << i;
+  }
+  EXPECT_GT(kept.back().abs().max().item<double>(), 0);
+}
+
+// The memory that an activation writes is the layer's output where that is spent, and the block's input never is.
+TEST(Composition, OverwritesOnlyWhatIsSpent) {
+  const auto network = make_discriminator(network_config(NetworkKind::sn_cnn, NormKind::none, WeightKind::none),
+                                          small_shape(NetworkKind::sn_cnn));
+  initialize(*network, 1);
+  torch::NoGradGuard no_grad;
+  torch::Tensor made;
+  const auto apply = [&](const WeightedLayer& layer, const torch::Tensor& x) {
+    return made = layer->forward(x, layer->parametrization().effective());
+  };
+  const Composition first_two{network->composition()[0], network->composition()[1]};
+  const auto input = draw_normal({2, 1, 16, 16}, 3);
+  EXPECT_FALSE(run_composition(first_two, input, Mode::eval, apply).is_same(made));
+  EXPECT_TRUE(run_composition(first_two, input, Mode::eval, apply, Overwrite::spent).is_same(made));
+  const auto before = input.clone();
+  const Composition activation{network->composition()[1]};
+  auto wide = activation;
+  wide[0].input = {1, 16, 16};
+  run_composition(wide, input, Mode::eval, apply, Overwrite::spent);
+  EXPECT_TRUE(torch::equal(input, before));
+}
+
 std::string choice_name(const testing::TestParamInfo<Choice>& test) {
   const auto& [kind, norm, weight] = test.param;
   return std::string(kind.second) + "_" + std::string(norm.second) + "_" + std::string(weight.second);
@@ -124,6 +185,11 @@ TEST(Composition, ActivationsAreWhatTheyAreCalled) {
   EXPECT_TRUE(close(activate(Activation::leaky_relu, x), torch::tensor({-0.4, 0.0, 3.0}), 1e-7));
   EXPECT_TRUE(close(activate(Activation::leaky_relu, x, 0.1), torch::tensor({-0.2, 0.0, 3.0}), 1e-7));
   EXPECT_TRUE(close(activate(Activation::tanh, x), torch::tanh(x), 0));
+  for (const auto activation : {Activation::identity, Activation::relu, Activation::leaky_relu, Activation::tanh}) {
+    const auto over = x.clone();
+    EXPECT_TRUE(activate_in_place(activation, over, 0.1).is_same(over));
+    EXPECT_TRUE(torch::equal(over, activate(activation, x, 0.1)));
+  }
 }
 
 }  // namespace

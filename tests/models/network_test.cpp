@@ -1,6 +1,7 @@
 #include "models/network.h"
 
 #include <gmock/gmock.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 
@@ -52,6 +53,58 @@ TEST(Network, InitialWeightsArePairedAcrossStrategies) {
       EXPECT_TRUE(torch::equal(bias, spectral->layers()[i].second->bias()));
     }
     EXPECT_FALSE(equal(trained_weights(*discriminator_of(kind, NormKind::none, WeightKind::none, 2)), expected));
+  }
+}
+
+// Convolutions take the layout of their weight, and all that follows them keeps it.
+TEST(Network, ConvolutionsRunWithChannelsLastOnTheCpu) {
+  constexpr auto kLast = torch::MemoryFormat::ChannelsLast;
+  for (const auto& [weight_kind, weight_name] : Names<WeightKind>::table) {
+    SCOPED_TRACE(weight_name);
+    const auto network = discriminator_of(NetworkKind::sn_cnn, NormKind::none, weight_kind);
+    for (const auto& weights : {network->effective_weights(), network->frozen_weights()}) {
+      for (const auto& [name, layer] : network->layers()) {
+        const auto& weight = weights.of(*layer);
+        const auto& geometry = layer->geometry();
+        if (weight.dim() != 4 || geometry.in_channels == 1) continue;  // with one channel both layouts are the same
+        EXPECT_TRUE(weight.is_contiguous(kLast)) << name;
+        const auto input = draw_normal({2, geometry.in_channels, geometry.in_size, geometry.in_size}, 3);
+        EXPECT_TRUE(layer->forward(input, weight).is_contiguous(kLast)) << name;
+      }
+    }
+    // Exact float64 checks, for which there are no such kernels, see the parameter's own layout.
+    network->to(torch::kDouble);
+    const auto exact = network->effective_weights();
+    EXPECT_TRUE(exact.of(*network->layers()[2].second).is_contiguous());
+  }
+}
+
+// A dense layer sees the same numbers in the same order whatever the layout of the images before it, and its gradient
+// comes back in theirs.
+TEST(Network, DenseLayersReadImagesInAnyLayout) {
+  constexpr auto kLast = torch::MemoryFormat::ChannelsLast;
+  const auto network = discriminator_of(NetworkKind::sn_cnn, NormKind::none, WeightKind::none);
+  const auto& layer = network->layers().back().second;  // 32 channels of 2 × 2
+  const auto weight = layer->parametrization().effective().detach();
+  const auto images = draw_normal({3, 32, 2, 2}, 4);
+  const auto expected = torch::linear(images.flatten(1), weight, layer->bias());
+  EXPECT_TRUE(close(layer->forward(images, weight), expected, 0));
+  EXPECT_TRUE(close(layer->forward(images.flatten(1), weight), expected, 0));
+  const auto last = images.contiguous(kLast).requires_grad_(true);
+  const auto output = layer->forward(last, weight);
+  EXPECT_TRUE(close(output, expected, 1e-6));
+  const auto gradient = torch::autograd::grad({output.sum()}, {last})[0];
+  EXPECT_TRUE(gradient.is_contiguous(kLast));
+  EXPECT_TRUE(close(gradient, weight.view({1, 32, 2, 2}).expand_as(images), 0));
+}
+
+TEST(Network, FrozenWeightsNeedNoGradient) {
+  for (const auto& [weight_kind, weight_name] : Names<WeightKind>::table) {
+    const auto network = discriminator_of(NetworkKind::sn_cnn, NormKind::none, weight_kind);
+    const auto weights = network->frozen_weights();
+    for (const auto& [name, layer] : network->layers()) {
+      EXPECT_FALSE(weights.of(*layer).requires_grad()) << weight_name << " " << name;
+    }
   }
 }
 
