@@ -82,8 +82,9 @@ struct Pass {
 
   torch::Tensor operator()(const LinearMap& map, const torch::Tensor& x) const { return apply(map.layer, x); }
   torch::Tensor operator()(const Pointwise& pointwise, const torch::Tensor& x) const {
-    return input_is_spent ? activate_in_place(pointwise.activation, x, pointwise.slope)
-                          : activate(pointwise.activation, x, pointwise.slope);
+    // The gradient behind an overwritten input is found by the output's sign, which a negative slope would change.
+    return input_is_spent && pointwise.slope >= 0 ? activate_in_place(pointwise.activation, x, pointwise.slope)
+                                                  : activate(pointwise.activation, x, pointwise.slope);
   }
   torch::Tensor operator()(const Pooling& pooling, const torch::Tensor& x) const { return pool(pooling, x); }
   torch::Tensor operator()(const Normalization& normalization, const torch::Tensor& x) const {

@@ -19,7 +19,7 @@ constexpr double kLeakySlope = 0.2;
 
 torch::Tensor activate(Activation activation, const torch::Tensor& input, double slope = kLeakySlope);
 
-// The same over `input`, which it returns.
+// The same over `input`, which it returns. For a gradient, slope must be at least 0.
 torch::Tensor activate_in_place(Activation activation, torch::Tensor input, double slope = kLeakySlope);
 
 struct Node;

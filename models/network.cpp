@@ -84,6 +84,11 @@ EffectiveWeights NetworkImpl::frozen_weights() const {
   return weights;
 }
 
+void NetworkImpl::store_in_fast_layout() {
+  torch::NoGradGuard no_grad;
+  for (auto& parameter : parameters()) parameter.set_data(in_fast_layout(parameter));
+}
+
 void NetworkImpl::advance_parametrizations() {
   const FullPrecision full_precision;
   for (const auto& [name, layer] : layers_) layer->parametrization().advance();

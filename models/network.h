@@ -46,6 +46,9 @@ class NetworkImpl : public torch::nn::Module {
   EffectiveWeights effective_weights() const;
   // The same without graph, for the other network's step: nothing of this network is then differentiated.
   EffectiveWeights frozen_weights() const;
+  // Stores the parameters as effective_weights() wants them on their device, so that no update copies them: on a CPU
+  // with the channels last. Values and names stay. Before an optimizer is made, whose state takes the layout over.
+  void store_in_fast_layout();
   // One update of the parametrizations' persistent state (power iterations).
   void advance_parametrizations();
 

@@ -23,6 +23,13 @@ class SpectralNormImpl : public SpectralParametrizationImpl {
   torch::Tensor estimate() const override;
   void power_step() override;
 
+  // R for a weight with its channels last, which costs no copy: its columns in the order of memory, (kh, kw, in) and
+  // not (in, kh, kw), and a vector like v put in that order and back.
+  bool has_channels_last() const;
+  torch::Tensor reshaped_as_it_lies() const;
+  torch::Tensor to_memory_order(const torch::Tensor& v) const;
+  torch::Tensor from_memory_order(const torch::Tensor& v) const;
+
   int64_t output_dim_;
   SingularPair pair_;
 };

@@ -20,6 +20,12 @@ std::vector<std::string> slot_names(const OptimizerOptions& options) {
   TORCH_CHECK(false, "no optimizer ", name_of(options.kind));
 }
 
+// The gradient as it is where it lies in memory as its parameter does, else a copy that does.
+torch::Tensor with_strides_of(const torch::Tensor& parameter, const torch::Tensor& gradient) {
+  if (gradient.strides() == parameter.strides()) return gradient;
+  return torch::empty_like(parameter).copy_(gradient);
+}
+
 }  // namespace
 
 Optimizer::Optimizer(NamedTensors parameters, const OptimizerOptions& options) : options_(options) {
@@ -63,10 +69,10 @@ void Optimizer::step(const std::vector<torch::Tensor>& gradients, double lr_fact
 
 void Optimizer::step_adam(const std::vector<torch::Tensor>& gradients, double lr) {
   // The fused kernel walks through memory, whatever the strides; autograd's gradients have any.
-  std::vector<torch::Tensor> contiguous;
-  for (const auto& gradient : gradients) contiguous.push_back(gradient.contiguous());
+  std::vector<torch::Tensor> aligned;
+  for (size_t i = 0; i < gradients.size(); ++i) aligned.push_back(with_strides_of(parameters_[i], gradients[i]));
   at::_foreach_add_(slots_["step"], 1);
-  at::_fused_adam_(parameters_, contiguous, slots_["exp_avg"], slots_["exp_avg_sq"], /*max_exp_avg_sqs=*/{},
+  at::_fused_adam_(parameters_, aligned, slots_["exp_avg"], slots_["exp_avg_sq"], /*max_exp_avg_sqs=*/{},
                    slots_["step"], lr, options_.beta1, options_.beta2, /*weight_decay=*/0, options_.eps,
                    /*amsgrad=*/false, /*maximize=*/false);
 }

@@ -53,9 +53,12 @@ TrainingState initial_state(const Config& config, const std::vector<int64_t>& sa
                                   draws(config, Stream::power, "discriminator."));
   state.generator->to(device);
   state.discriminator->to(device);
+  state.generator->store_in_fast_layout();
+  state.discriminator->store_in_fast_layout();
   if (config.ema.decay > 0) {
     state.generator_ema = make_generator(config, sample_shape);
     state.generator_ema->to(device);
+    state.generator_ema->store_in_fast_layout();
     restart_average(state);
   }
   if (!config.penalties.empty()) state.penalty = torch::zeros({}, device);

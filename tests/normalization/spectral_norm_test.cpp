@@ -34,6 +34,33 @@ struct Subject {
   torch::Tensor v;
 };
 
+// How a weight lies in memory changes nothing but rounding, and u and v keep PyTorch's order.
+TEST(SpectralNorm, WeightsMayHaveTheirChannelsLast) {
+  const auto weight = torch::randn({5, 3, 4, 2}, seeded(1), torch::kDouble);
+  for (const int64_t output_dim : {0, 1}) {
+    SCOPED_TRACE(output_dim);
+    const SpectralOptions options{.warmup = 0};
+    Subject plain(weight, output_dim, options);
+    Subject last(weight, output_dim, options);
+    last.original.set_data(last.original.contiguous(torch::MemoryFormat::ChannelsLast));
+    ASSERT_FALSE(last.original.is_contiguous());
+    for (int i = 0; i < 3; ++i) {
+      plain.norm->advance();
+      last.norm->advance();
+      EXPECT_TRUE(close(last.u, plain.u, 1e-14));
+      EXPECT_TRUE(close(last.v, plain.v, 1e-14));
+    }
+    EXPECT_TRUE(close(last.norm->sigma(), plain.norm->sigma(), 1e-14));
+    const auto normalized = last.norm->effective();
+    EXPECT_TRUE(close(normalized, plain.norm->effective(), 1e-14));
+    EXPECT_TRUE(normalized.is_contiguous(torch::MemoryFormat::ChannelsLast));
+    const auto gradient_of = [&](Subject& subject) {
+      return grad({(subject.norm->effective() * weight.sin()).sum()}, {subject.original})[0];
+    };
+    EXPECT_TRUE(close(gradient_of(last), gradient_of(plain), 1e-14));
+  }
+}
+
 class SpectralNormParity : public testing::TestWithParam<std::tuple<LayerCase, std::string>> {};
 
 TEST_P(SpectralNormParity, MatchesPyTorch) {

@@ -24,6 +24,24 @@ TEST(TrainingState, IsDecidedByTheSeed) {
                             first.at("generator.deconv0.weight")));
 }
 
+// On the CPU weights and their optimizer's state lie as convolutions want them, so that no update copies them.
+TEST(TrainingState, StoresWeightsWithChannelsLast) {
+  auto config = digits_config();
+  config.discriminator.weight = WeightKind::spectral;
+  const auto state = fresh_state(config);
+  int64_t checked = 0;
+  for (const auto& [name, tensor] : named_tensors(state)) {
+    if (tensor.dim() != 4) continue;
+    EXPECT_TRUE(tensor.is_contiguous(torch::MemoryFormat::ChannelsLast)) << name;
+    ++checked;
+  }
+  EXPECT_GT(checked, 10);
+  const auto weights = state.generator->frozen_weights();
+  for (const auto& [name, layer] : state.generator->layers()) {
+    EXPECT_EQ(weights.of(*layer).const_data_ptr(), layer->parametrization().effective().const_data_ptr()) << name;
+  }
+}
+
 TEST(TrainingState, StrategiesStartFromOneGenerator) {
   const auto base = fresh_state(digits_config());
   for (const auto& strategy : strategies()) {

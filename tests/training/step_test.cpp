@@ -145,7 +145,8 @@ TEST(AdversarialStep, EachUpdateMovesItsOwnNetworkAlone) {
         // again; power iteration may have arrived.
         const bool may_rest = name == "discriminator.conv2.bias" || name.find(".weight.0._") != std::string::npos ||
                               name.starts_with("optimizer.discriminator.conv2.bias") ||
-                              (norm == NormKind::scale_sample && name.find("norm0.weight") != std::string::npos);
+                              ((norm == NormKind::scale_sample || norm == NormKind::scale_position) &&
+                               name.find("norm0.weight") != std::string::npos);
         if (!may_rest) {
           EXPECT_FALSE(torch::equal(before.at(name), tensor)) << name << " never moved";
         }
