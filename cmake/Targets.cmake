@@ -22,6 +22,12 @@ function(sgan_without_torch)
   set_source_files_properties(${ARGN} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
 endfunction()
 
+# Sources that call at::parallel_for, which is OpenMP in a header: compiled without it, they would run on one thread. The
+# precompiled header has none. Their target links gomp, which at run time is the wheel's.
+function(sgan_parallel)
+  set_source_files_properties(${ARGN} PROPERTIES SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS -fopenmp)
+endfunction()
+
 function(sgan_target target uses_torch)
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "LINK")
   target_link_libraries(${target} PUBLIC sgan_options ${arg_LINK})

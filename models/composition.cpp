@@ -2,6 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+
+#include "models/rectify.h"
+
 namespace sgan {
 
 torch::Tensor activate(Activation activation, const torch::Tensor& input, double slope) {
@@ -23,9 +27,9 @@ torch::Tensor activate_in_place(Activation activation, torch::Tensor input, doub
     case Activation::identity:
       return input;
     case Activation::relu:
-      return torch::relu_(input);
+      return rectify_in_place(std::move(input), 0.0);
     case Activation::leaky_relu:
-      return torch::leaky_relu_(input, slope);
+      return rectify_in_place(std::move(input), slope);
     case Activation::tanh:
       return torch::tanh_(input);
   }

@@ -4,6 +4,8 @@
 
 #include <optional>
 
+#include "models/winograd_convolution.h"
+
 namespace sgan {
 
 WeightedLayerImpl::WeightedLayerImpl(const OperatorGeometry& geometry, bool bias, WeightKind weight,
@@ -31,6 +33,11 @@ torch::Tensor WeightedLayerImpl::apply_dense(const torch::Tensor& input, const t
 }
 
 torch::Tensor WeightedLayerImpl::apply(const torch::Tensor& input, const torch::Tensor& weight) const {
+  const bool transposed = geometry_.kind == OperatorKind::conv_transpose;
+  if (geometry_.kind != OperatorKind::linear &&
+      winograd_applies(input, weight, geometry_.stride, geometry_.padding, transposed)) {
+    return winograd_convolution(input, weight, bias_, transposed);
+  }
   switch (geometry_.kind) {
     case OperatorKind::linear:
       return apply_dense(input, weight);
