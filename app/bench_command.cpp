@@ -41,7 +41,9 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kFooter =
     "\nParts:\n"
     "  step        One discriminator and one generator update (and train.critic_steps - 1 more of the first), beside\n"
-    "              the convolutions and dense layers of that step timed alone, and spectral normalization alone\n"
+    "              the convolutions and dense layers of that step timed alone, as the step computes them and as\n"
+    "              LibTorch would, and spectral normalization alone. Multiply-adds are those of the sums as they are\n"
+    "              written: Winograd's algorithm, which the step uses on a CPU where it can, takes about half\n"
     "  strategies  The step with each stabilisation of the discriminator, relative to none: the ratio of steps made "
     "in\n"
     "              turn, so that what else the machine does meets all alike\n"
@@ -119,7 +121,7 @@ Part bench_step(const Config& config, const std::vector<int64_t>& shape, torch::
   plain_config.discriminator.weight = WeightKind::none;
   Progress progress("bench step", "step", 0, arguments.warmup + arguments.steps);
 
-  Times discriminator, generator, both, convolutions, parametrizations, plain_parametrizations;
+  Times discriminator, generator, both, convolutions, libtorch_convolutions, parametrizations, plain_parametrizations;
   for (int64_t i = -arguments.warmup; i < arguments.steps; ++i) {
     const auto measured = step.measure();
     progress.update(arguments.warmup + i + 1, "");
@@ -135,16 +137,19 @@ Part bench_step(const Config& config, const std::vector<int64_t>& shape, torch::
   constexpr int kUnmeasured = 1;
   for (int64_t i = -kUnmeasured; i < arguments.steps; ++i) {
     const double whole = step.measure().step();
-    const double alone = step.measure_convolutions();
+    const double alone = step.measure_convolutions(BenchedStep::Algorithm::own);
+    const double libtorch = step.measure_convolutions(BenchedStep::Algorithm::libtorch);
     const double normalization = step.measure_parametrizations();
     const double layouts = plain.measure_parametrizations();
     if (i < 0) continue;
     beside.values.push_back(whole);
     convolutions.values.push_back(alone);
+    libtorch_convolutions.values.push_back(libtorch);
     parametrizations.values.push_back(normalization);
     plain_parametrizations.values.push_back(layouts);
   }
   progress.clear();
+  for (const auto& why : step.fallbacks()) tell(fmt::format("warning: {}\n", why));
 
   const auto whole_to_convolutions = ratios(beside, convolutions);
   Times normalization;
@@ -157,12 +162,16 @@ Part bench_step(const Config& config, const std::vector<int64_t>& shape, torch::
   const double reached = step.multiply_adds() / both.median() / 1e6;
 
   Part part;
-  part.json = {{"ms_per_step", to_json(both)},
+  part.json = {{"execution", name_of(step.captures() ? Execution::graph : Execution::eager)},
+               {"not_captured", step.fallbacks()},
+               {"ms_per_step", to_json(both)},
                {"ms_discriminator", to_json(discriminator)},
                {"ms_generator", to_json(generator)},
                {"images_per_second", 1000 * images / both.median()},
                {"convolutions_alone_ms", to_json(convolutions)},
                {"step_to_convolutions", to_json(whole_to_convolutions)},
+               {"libtorch_convolutions_alone_ms", to_json(libtorch_convolutions)},
+               {"step_to_libtorch_convolutions", to_json(ratios(beside, libtorch_convolutions))},
                {"parametrizations_alone_ms", to_json(normalization)},
                {"parametrizations_share", to_json(share)},
                {"multiply_adds", step.multiply_adds()},
@@ -170,20 +179,21 @@ Part bench_step(const Config& config, const std::vector<int64_t>& shape, torch::
                {"matrix_product_multiply_adds_per_second", 1e9 * rate},
                {"share_of_matrix_product_rate", reached / rate},
                {"peak_memory_bytes", peak}};
-  part.text =
-      text_table({{"one step", "median (80 % of them)"},
-                  {{"discriminator", text(discriminator, "ms")},
-                   {"generator", text(generator, "ms")},
-                   {"step", text(both, "ms")},
-                   {"real images a second", format_number(1000 * images / both.median())},
-                   {"its convolutions alone", text(convolutions, "ms")},
-                   {"step / convolutions alone", text(whole_to_convolutions, "×")},
-                   {fmt::format("{} alone", name_of(config.discriminator.weight)), text(normalization, "ms")},
-                   {"share of the step", fmt::format("{:.2f} %", 100 * share.median())},
-                   {"multiply-adds", fmt::format("{} · 10⁹/s, {:.0f} % of a 2048² product's {} · 10⁹/s",
-                                                 format_number(reached), 100 * reached / rate, format_number(rate))},
-                   {"peak memory", fmt::format("{:.0f} MiB", static_cast<double>(peak) / (1 << 20))}}},
-                 {0});
+  part.text = text_table(
+      {{"one step", "median (80 % of them)"},
+       {{"discriminator", text(discriminator, "ms")},
+        {"generator", text(generator, "ms")},
+        {"step", text(both, "ms")},
+        {"real images a second", format_number(1000 * images / both.median())},
+        {"its convolutions alone", text(convolutions, "ms")},
+        {"step / convolutions alone", text(whole_to_convolutions, "×")},
+        {"the same by LibTorch alone", text(libtorch_convolutions, "ms")},
+        {fmt::format("{} alone", name_of(config.discriminator.weight)), text(normalization, "ms")},
+        {"share of the step", fmt::format("{:.2f} %", 100 * share.median())},
+        {"multiply-adds, as sums", fmt::format("{} · 10⁹/s, {:.0f} % of a 2048² product's {} · 10⁹/s",
+                                               format_number(reached), 100 * reached / rate, format_number(rate))},
+        {"peak memory", fmt::format("{:.0f} MiB", static_cast<double>(peak) / (1 << 20))}}},
+      {0});
   return part;
 }
 

@@ -38,7 +38,9 @@ std::optional<Checkpoint> last_good(const RunFolder& folder) {
 void check_config_unchanged(const RunFolder& folder, const Config& config, const Checkpoint& checkpoint) {
   const auto trained = parse_resolved_config(checkpoint.record.config, checkpoint.path.string() + " (config)");
   auto keys = differing_keys(trained, config);
-  std::erase(keys, "device");  // says where to compute, not what
+  // These say where and how to compute, not what.
+  std::erase_if(keys,
+                [](const std::string& key) { return key == "device" || key == "execution" || key == "data.memory"; });
   if (keys.empty()) return;
   throw UserError(fmt::format("{} differs from the config that {} was trained with ({}), so going on would be another "
                               "run. Undo the change, or start a new run with `spectral-gan train {}`.",

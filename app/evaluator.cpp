@@ -16,6 +16,7 @@
 #include "configs/error.h"
 #include "configs/metrics.h"
 #include "data/load.h"
+#include "data/sample_file.h"
 #include "evaluation/assignment.h"
 #include "evaluation/classifier.h"
 #include "evaluation/diversity.h"
@@ -91,6 +92,7 @@ Dataset subset(Dataset data, int64_t count) {
   data.samples = data.samples.index_select(0, chosen);
   data.labels.clear();
   data.content_hash.clear();
+  data.file.reset();
   return data;
 }
 
@@ -154,6 +156,7 @@ Evaluator::Evaluator(const Config& config, const EvaluationOptions& options, Dat
                     UserError::Kind::usage);
   }
   if (network_ != nullptr) real_features_ = cached_features(real_.samples, fingerprint(real_));
+  release_samples(train_);
 }
 
 // Before a classifier is trained, which takes minutes on large data.
@@ -532,6 +535,7 @@ Json Evaluator::evaluate(const EvaluationSubject& subject, int64_t seed, Evaluat
   result["diversity"] = judge_diversity(images, fake);
   result["protocol"] = protocol(subject, seed);
   result["seconds"] = seconds_since(start);
+  release_samples(train_);
   return result;
 }
 

@@ -29,7 +29,8 @@ std::string progress_bar(double share) {
 }
 
 void Counter::operator()(int64_t done, int64_t total) {
-  if (!progress_) progress_.emplace(what_, unit_, 0, total);
+  if (!progress_ || done < done_) progress_.emplace(what_, unit_, 0, total);
+  done_ = done;
   progress_->update(done);
 }
 

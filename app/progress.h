@@ -38,7 +38,8 @@ class Progress {
   Clock::time_point shown_ = Clock::now();
 };
 
-// The progress of work that tells (done, total): it shows from the first report on. To be passed on with std::ref.
+// The progress of work that tells (done, total): it shows from the first report on. Where done goes back, it begins
+// anew, as for a second pass over the same files. To be passed on with std::ref.
 class Counter {
  public:
   Counter(std::string what, std::string unit) : what_(std::move(what)), unit_(std::move(unit)) {}
@@ -49,6 +50,7 @@ class Counter {
  private:
   std::string what_;
   std::string unit_;
+  int64_t done_ = 0;
   std::optional<Progress> progress_;
 };
 

@@ -20,6 +20,7 @@
 #include "app/bracket.h"
 #include "app/commands.h"
 #include "app/device.h"
+#include "app/graph_capture.h"
 #include "app/interrupt.h"
 #include "app/latents.h"
 #include "app/progress.h"
@@ -35,7 +36,7 @@
 #include "run/image_grid.h"
 #include "run/metrics_log.h"
 #include "run/random_streams.h"
-#include "training/checkpoint.h"
+#include "training/checkpoint_writer.h"
 #include "training/loop.h"
 #include "training/precision.h"
 #include "training/real_batches.h"
@@ -74,6 +75,11 @@ class Status {
   Json values_;
 };
 
+// How updates are run with this recorder or without one.
+std::string_view execution_name(const std::unique_ptr<GraphRecorder>& recorder) {
+  return name_of(recorder != nullptr ? Execution::graph : Execution::eager);
+}
+
 Json description(const Config& config, const Prepared& prepared, const RunFolder& folder) {
   const auto before = std::filesystem::exists(folder.status_path()) ? folder.read_status() : Json::object();
   Json json = {{"status", "running"},
@@ -85,6 +91,7 @@ Json description(const Config& config, const Prepared& prepared, const RunFolder
                {"torch", TORCH_VERSION},
                {"device", prepared.device.str()},
                {"precision", name_of(config.precision)},
+               {"execution", execution_name(prepared.recorder)},
                {"threads", torch::get_num_threads()},
                {"data", prepared.dataset.description},
                {"parameters",
@@ -160,8 +167,9 @@ class Recorder {
     logger_.flush_on(spdlog::level::info);
     // A disk that refuses the log refuses the checkpoint too, and that is told as the run's failure.
     logger_.set_error_handler([](const std::string&) {});
-    logger_.info("{}; data: {}; device {}; {} threads; from step {}", strategy_name(config),
-                 prepared.dataset.description, prepared.device.str(), torch::get_num_threads(), prepared.state.step);
+    logger_.info("{}; data: {}; device {}, {}; {} threads; from step {}", strategy_name(config),
+                 prepared.dataset.description, prepared.device.str(), execution_name(prepared.recorder),
+                 torch::get_num_threads(), prepared.state.step);
   }
 
   LoopHooks hooks(std::optional<int64_t> stop_at) {
@@ -171,6 +179,7 @@ class Recorder {
     hooks.on_evaluate = [this](int64_t step) { evaluate(step); };
     hooks.on_checkpoint = [this](int64_t step) { checkpoint(step); };
     hooks.on_step = [this](int64_t step) { show_progress(step); };
+    hooks.on_fallback = [this](const std::string& why) { warn(why); };
     hooks.stop_requested = [this, stop_at] {
       return interrupt_requested() || (stop_at && prepared_.state.step >= *stop_at);
     };
@@ -183,6 +192,12 @@ class Recorder {
     progress_.clear();
     logger_.info(text);
   }
+
+  // What the loop has warned of this session.
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+  // Returns when every checkpoint is on disk.
+  void finish_checkpoints() { checkpoints_.finish(); }
 
   // What measuring the discriminator has cost this session.
   Json measuring_cost() const {
@@ -205,6 +220,13 @@ class Recorder {
   void show_progress(int64_t step) {
     if (config_.train.seconds == 0) return progress_.update(step, note_);
     progress_.update(static_cast<int64_t>(prepared_.state.train_seconds), fmt::format("step {}  {}", step, note_));
+  }
+
+  void warn(const std::string& text) {
+    progress_.clear();
+    tell(fmt::format("warning: {}\n", text));
+    logger_.warn(text);
+    warnings_.push_back(text);
   }
 
   void log(const LogPoint& point) {
@@ -250,13 +272,19 @@ class Recorder {
     if (config_.lipschitz.bracket && is_saved(step)) bracket(step);
     metrics_.sync();
     const bool timed = config_.train.seconds > 0;
-    save_checkpoint(folder_.checkpoint_path(step), prepared_.state,
-                    {.metrics_lines = metrics_.lines(),
-                     .data = prepared_.data_fingerprint,
-                     .config = config_text_,
-                     .train_us = timed ? static_cast<int64_t>(1e6 * prepared_.state.train_seconds) : 0,
-                     .last = last_});
-    folder_.prune_checkpoints(config_.checkpoint.keep);
+    CheckpointRecord record{.metrics_lines = metrics_.lines(),
+                            .data = prepared_.data_fingerprint,
+                            .config = config_text_,
+                            .train_us = timed ? static_cast<int64_t>(1e6 * prepared_.state.train_seconds) : 0,
+                            .last = last_};
+    const auto path = folder_.checkpoint_path(step);
+    const auto prune = [this] { folder_.prune_checkpoints(config_.checkpoint.keep); };
+    if (prepared_.device.is_cpu()) {  // a thread that writes would take turns with those that train
+      save_checkpoint(path, prepared_.state, std::move(record));
+      prune();
+    } else {
+      checkpoints_.save(path, prepared_.state, std::move(record), prune);
+    }
   }
 
   void evaluate(int64_t step) {
@@ -298,10 +326,12 @@ class Recorder {
   spdlog::logger logger_;
   Progress progress_;
   std::string note_;
+  std::vector<std::string> warnings_;
   bool last_ = false;  // the step being recorded is the run's last
   Clock::time_point begun_ = Clock::now();
   double probe_seconds_ = 0;
   double bracket_seconds_ = 0;
+  CheckpointWriter checkpoints_;
 };
 
 }  // namespace
@@ -314,8 +344,8 @@ void add_stop_at(CLI::App& command, std::optional<int64_t>& stop_at) {
 
 void set_threads(int64_t threads) {
   const auto cores = static_cast<int64_t>(std::max(1U, std::thread::hardware_concurrency()));
-  // Denormal numbers, which arithmetic without units for them makes tens of times slower, count as zero: as Adam's second
-  // moments and dying activations become. Threads that torch starts from here on inherit it.
+  // Denormal numbers, which arithmetic without units for them makes tens of times slower, count as zero: as Adam's
+  // second moments and dying activations become. Threads that torch starts from here on inherit it.
   at::globalContext().setFlushDenormal(true);
   torch::set_num_threads(static_cast<int>(threads > 0 ? threads : cores));
 }
@@ -334,6 +364,7 @@ Prepared prepare(const Config& config) {
   set_threads(config.threads);
   const auto device = choose_device(config.device);
   set_precision(config.precision, device);
+  auto recorder = make_graph_recorder(config.execution, device);
   if (const auto text = precision_advice(config.precision, device); !text.empty()) tell("warning: " + text + "\n");
   if (config.device == "auto" && device.is_cpu() && has_nvidia_driver()) {
     tell(fmt::format(
@@ -349,13 +380,14 @@ Prepared prepare(const Config& config) {
   BatchOrder(dataset.size(), config.train.batch, 0);  // refuses batches larger than the data before anything else
   auto state = initial_state(config, dataset.sample_shape(), device);
   auto digest = fingerprint(dataset);
-  tell(fmt::format("device: {}, {}{}\n", device.str(), name_of(config.precision),
-                   device.is_cpu() ? fmt::format(", {} threads", torch::get_num_threads()) : ""));
+  tell(fmt::format(
+      "device: {}, {}, {}\n", device.str(), name_of(config.precision),
+      device.is_cpu() ? fmt::format("{} threads", torch::get_num_threads()) : std::string(execution_name(recorder))));
   std::shared_ptr<Evaluator> evaluator;
   if (config.evaluation.every > 0) {
     evaluator = std::make_shared<Evaluator>(config, config.evaluation, dataset, Stages("image"));
   }
-  return {device, std::move(dataset), std::move(digest), std::move(state), std::move(evaluator)};
+  return {device, std::move(dataset), std::move(digest), std::move(state), std::move(evaluator), std::move(recorder)};
 }
 
 void initialize_from_first_batch(const Config& config, Prepared& prepared) {
@@ -377,7 +409,9 @@ bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, in
     Recorder recorder(folder, config, prepared, metrics_lines);
     recorder.write_reals();
     catch_interrupts();
-    const auto end = run_loop(config, state, prepared.dataset, prepared.device, recorder.hooks(stop_at));
+    const auto end =
+        run_loop(config, state, prepared.dataset, prepared.device, recorder.hooks(stop_at), prepared.recorder.get());
+    recorder.finish_checkpoints();
     const bool finished = end == LoopEnd::finished;
     if (config.lipschitz.every > 0 || config.lipschitz.bracket) {
       const auto cost = recorder.measuring_cost();
@@ -385,6 +419,7 @@ bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, in
       recorder.finish(
           fmt::format("measuring the discriminator took {:.2f} % of the time", 100 * cost["share"].get<double>()));
     }
+    if (!recorder.warnings().empty()) status.set("warnings", recorder.warnings());
     add_peak_memory(status, folder, prepared.device);
     status.write(finished ? "finished" : "interrupted", state.step);
     recorder.finish(fmt::format("{} at step {}", finished ? "finished" : "interrupted", state.step));

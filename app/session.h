@@ -9,6 +9,7 @@
 #include "configs/options.h"
 #include "data/dataset.h"
 #include "run/run_folder.h"
+#include "training/graph_capture.h"
 #include "training/state.h"
 
 namespace sgan {
@@ -19,7 +20,8 @@ struct Prepared {
   Dataset dataset;
   std::string data_fingerprint;
   TrainingState state;
-  std::shared_ptr<Evaluator> evaluator;  // where the config wants scores in training
+  std::shared_ptr<Evaluator> evaluator;     // where the config wants scores in training
+  std::unique_ptr<GraphRecorder> recorder;  // where updates are captured
 };
 Prepared prepare(const Config& config);
 

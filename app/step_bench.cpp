@@ -10,9 +10,12 @@
 #include <numeric>
 #include <optional>
 
+#include "app/graph_capture.h"
 #include "data/dataset.h"
 #include "models/latent.h"
+#include "models/winograd_convolution.h"
 #include "run/random_streams.h"
+#include "training/captured_step.h"
 #include "training/probe.h"
 #include "training/real_batches.h"
 #include "training/schedule.h"
@@ -46,6 +49,8 @@ Dataset random_images(const std::vector<int64_t>& shape) {
   return data;
 }
 
+using Algorithm = BenchedStep::Algorithm;
+
 // One layer's input, weight and output gradient, and how often a step needs which of its products.
 struct LayerWork {
   OperatorGeometry geometry;
@@ -62,29 +67,38 @@ struct LayerWork {
     return static_cast<double>(passes * input.size(0) * geometry.multiply_adds());
   }
 
-  torch::Tensor apply() const {
-    if (geometry.kind == OperatorKind::linear) return torch::linear(input, weight);
-    return geometry.kind == OperatorKind::conv
-               ? torch::conv2d(input, weight, {}, geometry.stride, geometry.padding)
-               : torch::conv_transpose2d(input, weight, {}, geometry.stride, geometry.padding);
+  bool transposed() const { return geometry.kind == OperatorKind::conv_transpose; }
+  bool has_winograd() const {
+    return geometry.kind != OperatorKind::linear &&
+           winograd_applies(input, weight, geometry.stride, geometry.padding, transposed());
   }
 
-  void differentiate(bool input_too, bool weight_too) const {
+  torch::Tensor apply(Algorithm algorithm) const {
+    if (geometry.kind == OperatorKind::linear) return torch::linear(input, weight);
+    if (algorithm == Algorithm::own && has_winograd()) return winograd_convolution(input, weight, {}, transposed());
+    return transposed() ? torch::conv_transpose2d(input, weight, {}, geometry.stride, geometry.padding)
+                        : torch::conv2d(input, weight, {}, geometry.stride, geometry.padding);
+  }
+
+  void differentiate(bool input_too, bool weight_too, Algorithm algorithm) const {
     if (geometry.kind == OperatorKind::linear) {
       if (input_too) torch::mm(output_gradient, weight);
       if (weight_too) torch::mm(output_gradient.t(), input);
-      return;
+    } else if (algorithm == Algorithm::own && has_winograd()) {
+      if (input_too) winograd_input_gradient(output_gradient, weight, transposed());
+      if (weight_too) winograd_weight_gradient(input, output_gradient, geometry.kernel, transposed());
+    } else {
+      at::convolution_backward(output_gradient, input, weight, at::OptionalIntArrayRef(),
+                               {geometry.stride, geometry.stride}, {geometry.padding, geometry.padding}, {1, 1},
+                               transposed(), {0, 0}, 1, {input_too, weight_too, false});
     }
-    at::convolution_backward(output_gradient, input, weight, at::OptionalIntArrayRef(),
-                             {geometry.stride, geometry.stride}, {geometry.padding, geometry.padding}, {1, 1},
-                             geometry.kind == OperatorKind::conv_transpose, {0, 0}, 1, {input_too, weight_too, false});
   }
 
-  void run() const {
-    for (int64_t i = 0; i < forward; ++i) apply();
-    for (int64_t i = 0; i < by_input; ++i) differentiate(true, false);
-    for (int64_t i = 0; i < by_weight; ++i) differentiate(false, true);
-    for (int64_t i = 0; i < by_both; ++i) differentiate(true, true);
+  void run(Algorithm algorithm) const {
+    for (int64_t i = 0; i < forward; ++i) apply(algorithm);
+    for (int64_t i = 0; i < by_input; ++i) differentiate(true, false, algorithm);
+    for (int64_t i = 0; i < by_weight; ++i) differentiate(false, true, algorithm);
+    for (int64_t i = 0; i < by_both; ++i) differentiate(true, true, algorithm);
   }
 };
 
@@ -96,7 +110,7 @@ LayerWork work_of(const WeightedLayerImpl& layer, const torch::Tensor& weight, i
                             : std::vector<int64_t>{batch, geometry.in_channels, geometry.in_size, geometry.in_size};
   const auto layout = linear ? torch::MemoryFormat::Contiguous : weight.suggest_memory_format();
   work.input = torch::randn(shape, weight.options()).contiguous(layout);
-  work.output_gradient = torch::randn_like(work.apply());
+  work.output_gradient = torch::randn_like(work.apply(Algorithm::libtorch));
   return work;
 }
 
@@ -130,7 +144,9 @@ struct BenchedStep::Parts {
   torch::Device device;
   Dataset data;
   TrainingState state;
-  AdversarialStep step;
+  std::unique_ptr<GraphRecorder> recorder;
+  std::vector<std::string> fallbacks;
+  std::unique_ptr<AdversarialStep> step;
   RealBatches real;
   std::vector<LayerWork> layers;  // made when first asked for
 
@@ -139,8 +155,15 @@ struct BenchedStep::Parts {
         device(where),
         data(random_images(shape)),
         state(initial_state(config, shape, device)),
-        step(state, config),
+        recorder(make_graph_recorder(config.execution, device)),
+        step(make_step()),
         real(config, data, device) {}
+
+  std::unique_ptr<AdversarialStep> make_step() {
+    if (recorder == nullptr) return std::make_unique<AdversarialStep>(state, config);
+    return std::make_unique<CapturedStep>(state, config, *recorder,
+                                          [this](const std::string& why) { fallbacks.push_back(why); });
+  }
 
   int64_t generator_batch() const {
     return config.train.generator_batch > 0 ? config.train.generator_batch : config.train.batch;
@@ -161,9 +184,9 @@ struct BenchedStep::Parts {
     const auto noise = random(Stream::penalty, update);
     for (size_t i = 0; i < config.penalties.size(); ++i) {
       const auto draw = penalty(config.penalties[i].kind).draw_noise;
-      batch.penalty_noise.push_back(step.is_penalty_due(i, update) ? draw(batch.real, noise) : torch::Tensor());
+      batch.penalty_noise.push_back(step->is_penalty_due(i, update) ? draw(batch.real, noise) : torch::Tensor());
     }
-    step.update_discriminator(batch, 1.0, false);
+    step->update_discriminator(batch, 1.0, false);
     return batch.real;
   }
 
@@ -204,6 +227,14 @@ BenchedStep::BenchedStep(const Config& config, const std::vector<int64_t>& sampl
 
 BenchedStep::~BenchedStep() = default;
 
+bool BenchedStep::captures() const {
+  return parts_->recorder != nullptr;
+}
+
+const std::vector<std::string>& BenchedStep::fallbacks() const {
+  return parts_->fallbacks;
+}
+
 BenchedStep::Measured BenchedStep::measure() {
   auto& parts = *parts_;
   torch::Tensor real;
@@ -213,16 +244,16 @@ BenchedStep::Measured BenchedStep::measure() {
   });
   measured.generator = time_ms(parts.device, [&] {
     const auto latents = parts.latents(Stream::latent_g, parts.state.step, parts.generator_batch());
-    parts.step.update_generator(latents, real, 1.0, false);
+    parts.step->update_generator(latents, real, 1.0, false);
   });
   return measured;
 }
 
-double BenchedStep::measure_convolutions() {
+double BenchedStep::measure_convolutions(Algorithm algorithm) {
   torch::NoGradGuard no_grad;
   const auto& layers = parts_->layer_work();
   return time_ms(parts_->device, [&] {
-    for (const auto& layer : layers) layer.run();
+    for (const auto& layer : layers) layer.run(algorithm);
   });
 }
 

@@ -25,7 +25,8 @@ struct Times {
 Times ratios(const Times& a, const Times& b);
 
 // A training state that steps on random images: bytes in memory, gathered and scaled as a data set's are, so the data
-// loader's part is in. What training does beside its updates (logs, probes, samples, checkpoints) is not.
+// loader's part is in. What training does beside its updates (logs, probes, samples, checkpoints) is not. On a GPU the
+// updates are captured unless config.execution is eager; the first three steps do that and are to be left out.
 class BenchedStep {
  public:
   BenchedStep(const Config& config, const std::vector<int64_t>& sample_shape, torch::Device device);
@@ -36,12 +37,18 @@ class BenchedStep {
     double generator = 0;
     double step() const { return discriminator + generator; }
   };
+  // Whether updates are captured, and why some are not, one line each.
+  bool captures() const;
+  const std::vector<std::string>& fallbacks() const;
+
   // One generator update with the discriminator updates that come with it.
   Measured measure();
 
   // The step's linear maps alone, one after the other in their layouts: forward passes, gradients by input and by
-  // weight, each as often as the step needs it. Penalties and their double backward passes are not in it.
-  double measure_convolutions();
+  // weight, each as often as the step needs it: as the step computes them, or all by LibTorch. Penalties and their
+  // double backward passes are not in it.
+  enum class Algorithm { own, libtorch };
+  double measure_convolutions(Algorithm algorithm);
   // The discriminator's parametrizations alone, as often as one step needs them: power iterations, effective weights
   // with graph and without, and the gradient through them.
   double measure_parametrizations();

@@ -34,7 +34,7 @@ struct Arguments {
 
 void check_same_run(const RunFolder& folder, const Config& wanted) {
   auto keys = differing_keys(load_config(folder.config_path()), wanted);
-  std::erase_if(keys, [](const std::string& key) { return key == "device" || key == "output"; });
+  std::erase_if(keys, [](const std::string& key) { return key == "device" || key == "execution" || key == "output"; });
   if (keys.empty()) return;
   throw UserError(fmt::format("{} holds a run of another config (it differs in {}). Give another folder with --out, or "
                               "continue that run with `spectral-gan resume {}`.",

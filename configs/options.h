@@ -16,6 +16,7 @@ namespace sgan {
 enum class DataKind { digits, ring, grid, swiss_roll, folder, archive, cifar10, idx, stl10, automatic };
 enum class Split { automatic, train, test, unlabeled };
 enum class OnError { stop, skip };
+enum class DataMemory { automatic, resident, stream };
 enum class NetworkKind { mlp, dcgan, sn_cnn, sn_cnn_public, sn_resnet };
 enum class Prior { normal, uniform };
 enum class WeightKind { none, spectral, spectral_operator, spectral_bidirectional, weight_norm };
@@ -36,6 +37,7 @@ enum class LossKind { ns, minimax, wgan, hinge, lsgan, relativistic };
 enum class OptimizerKind { adam, rmsprop, sgd };
 enum class ScheduleKind { constant, linear };
 enum class Precision { fp32, tf32, bf16 };
+enum class Execution { automatic, eager, graph };
 enum class SampleWeights { automatic, ema, raw };
 enum class Metric { fd, kd, is, pr, dc, swd, memorization };
 enum class FeatureKind { automatic, classifier, inception, script, none };
@@ -56,6 +58,7 @@ SGAN_NAMES(DataKind, {digits, "digits"}, {ring, "ring"}, {grid, "grid"}, {swiss_
            {archive, "archive"}, {cifar10, "cifar10"}, {idx, "idx"}, {stl10, "stl10"}, {automatic, "auto"});
 SGAN_NAMES(Split, {automatic, "auto"}, {train, "train"}, {test, "test"}, {unlabeled, "unlabeled"});
 SGAN_NAMES(OnError, {stop, "stop"}, {skip, "skip"});
+SGAN_NAMES(DataMemory, {automatic, "auto"}, {resident, "resident"}, {stream, "stream"});
 SGAN_NAMES(NetworkKind, {mlp, "mlp"}, {dcgan, "dcgan"}, {sn_cnn, "sn_cnn"}, {sn_cnn_public, "sn_cnn_public"},
            {sn_resnet, "sn_resnet"});
 SGAN_NAMES(Prior, {normal, "normal"}, {uniform, "uniform"});
@@ -72,6 +75,7 @@ SGAN_NAMES(LossKind, {ns, "ns"}, {minimax, "minimax"}, {wgan, "wgan"}, {hinge, "
 SGAN_NAMES(OptimizerKind, {adam, "adam"}, {rmsprop, "rmsprop"}, {sgd, "sgd"});
 SGAN_NAMES(ScheduleKind, {constant, "constant"}, {linear, "linear"});
 SGAN_NAMES(Precision, {fp32, "fp32"}, {tf32, "tf32"}, {bf16, "bf16"});
+SGAN_NAMES(Execution, {automatic, "auto"}, {eager, "eager"}, {graph, "graph"});
 SGAN_NAMES(SampleWeights, {automatic, "auto"}, {ema, "ema"}, {raw, "raw"});
 SGAN_NAMES(Metric, {fd, "fd"}, {kd, "kd"}, {is, "is"}, {pr, "pr"}, {dc, "dc"}, {swd, "swd"},
            {memorization, "memorization"});
@@ -116,6 +120,7 @@ struct DataOptions {
   bool flip = false;
   OnError on_error = OnError::stop;
   std::string cache = "outputs/cache";
+  DataMemory memory = DataMemory::automatic;
   int64_t count = 50000;
   int64_t modes = 8;
   double std = 0.02;
@@ -239,6 +244,7 @@ struct Config {
   int64_t seed = 0;
   std::string device = "auto";
   Precision precision = Precision::fp32;
+  Execution execution = Execution::automatic;
   int64_t threads = 0;
   std::string output = "outputs/runs";
   DataOptions data;

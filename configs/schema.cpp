@@ -242,6 +242,10 @@ std::vector<Key> make_schema() {
       key(MEMBER(precision),
           "Number format of the networks' products: fp32, or tf32 (NVIDIA GPUs), or bf16. Losses, spectral norms and "
           "statistics are fp32 in any case, and penalties are never bf16."),
+      key(MEMBER(execution),
+          "How a GPU is driven: graph captures the updates once as CUDA graphs and replays them, eager launches every "
+          "operation anew, auto takes graphs on a GPU and goes on eagerly where they cannot be captured. A CPU is "
+          "always eager."),
       key(MEMBER(threads), Integers{0, 1024}, "CPU threads of one operation; 0 takes all cores."),
       key(MEMBER(output), kPath, "Folder below which the run's own folder is made."),
 
@@ -265,6 +269,10 @@ std::vector<Key> make_schema() {
       key(MEMBER(data.cache), kAnyPath,
           "Folder for decoded images, which later runs map into memory, and for scores' features and classifiers; \"\" "
           "keeps none."),
+      key(MEMBER(data.memory),
+          "Data read from files: resident keeps all pixels in memory; stream reads each batch from data.cache ahead of "
+          "its update and needs memory for a few batches only; auto streams where the pixels would take more than half "
+          "of the machine's memory."),
       key(MEMBER(data.count), Integers{1, 100'000'000}, "ring, grid, swiss_roll: points in the data set."),
       key(MEMBER(data.modes), Integers{1, 10'000}, "ring and grid: Gaussians that the points are drawn from."),
       key(MEMBER(data.std), kPositive,

@@ -8,7 +8,10 @@
 #include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
 
+#include <atomic>
 #include <cstddef>
+#include <exception>
+#include <utility>
 
 namespace sgan {
 namespace {
@@ -18,6 +21,68 @@ c10::DeviceIndex to_index(int device) {
   TORCH_CHECK(0 <= device && device < count, "CUDA device ", device, " is not one of the ", count, " here");
   return static_cast<c10::DeviceIndex>(device);
 }
+
+// Memory that graphs allocate from, kept as long as one of them may be replayed.
+class GraphPool {
+ public:
+  explicit GraphPool(c10::DeviceIndex device) : device_(device), id_(next_id()) {
+    c10::cuda::CUDACachingAllocator::createOrIncrefPool(device_, id_);
+  }
+  GraphPool(const GraphPool&) = delete;
+  GraphPool& operator=(const GraphPool&) = delete;
+  ~GraphPool() { c10::cuda::CUDACachingAllocator::releasePool(device_, id_); }
+
+  // While it lives, what this stream's work allocates comes from the pool.
+  class Scope {
+   public:
+    Scope(GraphPool& pool, cudaStream_t stream) : pool_(pool) {
+      c10::cuda::CUDACachingAllocator::beginAllocateToPool(pool_.device_, pool_.id_,
+                                                           [stream](cudaStream_t other) { return other == stream; });
+    }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+    ~Scope() {
+      c10::cuda::CUDACachingAllocator::endAllocateToPool(pool_.device_, pool_.id_);
+      c10::cuda::CUDACachingAllocator::releasePool(pool_.device_, pool_.id_);  // which the begin has taken once more
+    }
+
+   private:
+    GraphPool& pool_;
+  };
+
+ private:
+  static c10::MempoolId_t next_id() {
+    static std::atomic<c10::CaptureId_t> count{0};
+    return {0, ++count};
+  }
+
+  c10::DeviceIndex device_;
+  c10::MempoolId_t id_;
+};
+
+class Graph final : public CudaGraph {
+ public:
+  // captured: is taken over.
+  Graph(cudaGraph_t captured, c10::DeviceIndex device, std::shared_ptr<GraphPool> pool)
+      : device_(device), pool_(std::move(pool)) {
+    const auto error = cudaGraphInstantiate(&graph_, captured, 0);
+    C10_CUDA_CHECK_WARN(cudaGraphDestroy(captured));
+    C10_CUDA_CHECK(error);
+  }
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+  ~Graph() override { C10_CUDA_CHECK_WARN(cudaGraphExecDestroy(graph_)); }
+
+  void replay() override {
+    const c10::cuda::CUDAGuard guard(device_);
+    C10_CUDA_CHECK(cudaGraphLaunch(graph_, c10::cuda::getCurrentCUDAStream()));
+  }
+
+ private:
+  c10::DeviceIndex device_;
+  std::shared_ptr<GraphPool> pool_;
+  cudaGraphExec_t graph_ = nullptr;
+};
 
 class PooledStream final : public CudaStream {
  public:
@@ -32,6 +97,37 @@ class PooledStream final : public CudaStream {
   void hold_current() override { order(stream_, current()); }
   void synchronize() override { stream_.synchronize(); }
 
+  // By hand and not by at::cuda::CUDAGraph: after a capture that fails, that leaves the allocator in the graph's pool.
+  std::unique_ptr<CudaGraph> capture(const std::function<void()>& work) override {
+    if (pool_ == nullptr) pool_ = std::make_shared<GraphPool>(stream_.device_index());
+    const c10::cuda::CUDAStreamGuard guard(stream_);
+    c10::cuda::device_synchronize();
+    c10::cuda::CUDACachingAllocator::emptyCache();
+    cudaGraph_t captured = nullptr;
+    std::exception_ptr failure;
+    cudaError_t error = cudaSuccess;
+    {
+      const GraphPool::Scope scope(*pool_, stream_);
+      // Other threads may meanwhile do what a capture forbids, such as taking pinned memory for the next batch.
+      C10_CUDA_CHECK(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal));
+      try {
+        work();
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      error = cudaStreamEndCapture(stream_, &captured);
+    }
+    if (failure != nullptr) {
+      if (captured != nullptr) {
+        C10_CUDA_CHECK_WARN(cudaGraphDestroy(captured));
+      }
+      cudaGetLastError();  // the capture's end says only that it was broken before
+      std::rethrow_exception(failure);
+    }
+    C10_CUDA_CHECK(error);
+    return std::make_unique<Graph>(captured, stream_.device_index(), pool_);
+  }
+
  private:
   c10::cuda::CUDAStream current() const { return c10::cuda::getCurrentCUDAStream(stream_.device_index()); }
 
@@ -42,6 +138,7 @@ class PooledStream final : public CudaStream {
   }
 
   c10::cuda::CUDAStream stream_;
+  std::shared_ptr<GraphPool> pool_;  // of its graphs, from the first on
 };
 
 class Backend final : public CudaBackend {

@@ -12,7 +12,7 @@
 namespace sgan {
 
 // Raised with every change of this file: the program takes a plug-in of its own version only.
-inline constexpr int kCudaInterfaceVersion = 1;
+inline constexpr int kCudaInterfaceVersion = 2;
 
 struct DeviceFacts {
   std::string name;
@@ -31,6 +31,14 @@ struct DeviceMemory {
   int64_t reserved = 0;        // taken from the device, cached blocks included
 };
 
+// Work that was captured: the device does it again at the cost of one launch, on the memory that it was captured with.
+class CudaGraph {
+ public:
+  virtual ~CudaGraph() = default;
+  // Queues the work on the current stream of its device.
+  virtual void replay() = 0;
+};
+
 // A side stream. Work on it overlaps the current stream's unless it is ordered by the two waits.
 class CudaStream {
  public:
@@ -43,6 +51,11 @@ class CudaStream {
   virtual void hold_current() = 0;
   // Blocks until this stream is empty.
   virtual void synchronize() = 0;
+  // Captures what `work` queues, as in run(), which is not done. All graphs of a stream share one pool of memory for
+  // what they allocate, so no two may be replayed at the same time. Where `work` throws, or does what no graph can
+  // hold, such as waiting for the device, the capture is undone and the reason thrown. Waits for the device and empties
+  // LibTorch's cache, so that the pool finds room.
+  virtual std::unique_ptr<CudaGraph> capture(const std::function<void()>& work) = 0;
 };
 
 class CudaBackend {

@@ -12,6 +12,7 @@ namespace sgan {
 
 BatchOrder::BatchOrder(int64_t samples, int64_t batch, uint64_t seed) : samples_(samples), batch_(batch), seed_(seed) {
   TORCH_CHECK(batch > 0, "a batch needs samples, got batch ", batch);
+  TORCH_CHECK(samples <= UINT32_MAX, "at most 2^32 - 1 samples, got ", samples);
   if (batch > samples) {
     throw UserError(fmt::format("train.batch is {}, but the data have only {} samples, and a batch takes none twice. "
                                 "Lower train.batch to {} or less.",
@@ -31,7 +32,7 @@ torch::Tensor BatchOrder::indices(int64_t update) {
   return result;
 }
 
-const std::vector<int64_t>& BatchOrder::order(int64_t epoch) {
+const std::vector<uint32_t>& BatchOrder::order(int64_t epoch) {
   Epoch& slot = cache_[epoch % 2];
   if (slot.number != epoch) {
     slot.number = epoch;

@@ -21,10 +21,10 @@ class BatchOrder {
  private:
   struct Epoch {
     int64_t number = -1;
-    std::vector<int64_t> order;
+    std::vector<uint32_t> order;  // half the memory of int64_t, which counts for millions of samples
   };
 
-  const std::vector<int64_t>& order(int64_t epoch);
+  const std::vector<uint32_t>& order(int64_t epoch);
 
   int64_t samples_;
   int64_t batch_;

@@ -9,13 +9,17 @@
 #include <string_view>
 #include <utility>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
+#include <c10/util/accumulate.h>
 #include <fmt/format.h>
 #include <opencv2/core/version.hpp>
 
 #include "configs/error.h"
-#include "data/limits.h"
+#include "data/memory.h"
+#include "data/sample_file.h"
+#include "data/sample_writer.h"
 #include "run/atomic_file.h"
 #include "run/safetensors.h"
 #include "run/sha256.h"
@@ -63,12 +67,14 @@ std::vector<std::string> unpack_names(std::string_view text) {
   throw UserError(fmt::format("{} is no whole cache file: {}. Delete it.", file.name, why));
 }
 
-// A safetensors file's header, and where its tensors lie. The file is one that verify_tensors() has passed.
+// A safetensors file's header, and where its tensors lie.
 class Reader {
  public:
   explicit Reader(const FileBytes& file) : file_(file) {
     uint64_t length = 0;
+    if (file.bytes.size() < kLengthBytes) fail(file, "it is too short");
     std::memcpy(&length, file.bytes.data(), kLengthBytes);
+    if (length > file.bytes.size() - kLengthBytes) fail(file, "its header is cut short");
     data_ = file.bytes.subspan(kLengthBytes + length);
     header_ = parse_safetensors_header(as_text(file.bytes.subspan(kLengthBytes, length)), data_.size());
   }
@@ -87,6 +93,9 @@ class Reader {
     return *found;
   }
 
+  // The file's byte at which the tensor begins.
+  uint64_t offset(const TensorEntry& entry) const { return file_.bytes.size() - data_.size() + entry.begin; }
+
   std::span<const uint8_t> bytes(const TensorEntry& entry) const {
     return data_.subspan(entry.begin, entry.end - entry.begin);
   }
@@ -102,54 +111,23 @@ void check_shape(const FileBytes& file, const std::vector<int64_t>& samples, int
   if (!images || (labels != 0 && labels != samples[0])) fail(file, "its tensors do not fit together");
 }
 
-}  // namespace
-
-fs::path cache_path(const DataOptions& options) {
-  constexpr size_t kStemLength = 40;
-  constexpr size_t kHashLength = 16;
-  std::error_code error;
-  const fs::path canonical = fs::weakly_canonical(options.path, error);
-  Sha256 sha;
-  sha.update(decoding(options));
-  sha.update((error ? fs::path(options.path) : canonical).string());
-  std::string stem = canonical.filename().string().substr(0, kStemLength);
-  std::ranges::replace_if(
-      stem, [](unsigned char c) { return std::isalnum(c) == 0 && c != '-' && c != '_'; }, '-');
-  return fs::path(options.cache) / fmt::format("{}-{}.safetensors", stem, sha.hex().substr(0, kHashLength));
-}
-
-std::string manifest_key(const DataOptions& options, const std::vector<fs::path>& files) {
-  Sha256 sha;
-  sha.update(fmt::format("decoder {} OpenCV {} {}\n", kDecoderVersion, CV_VERSION, decoding(options)));
-  for (const fs::path& file : files) {
-    struct stat status {};
-    ::stat(file.c_str(), &status);  // of a link that leads nowhere nothing but zeros
-    sha.update(file.lexically_relative(options.path).string());
-    sha.update(fmt::format("\n{} {}.{} {}.{} {}\n", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
-                           status.st_ctim.tv_sec, status.st_ctim.tv_nsec, status.st_ino));
-  }
-  return sha.hex();
-}
-
-void write_cache(const fs::path& path, const std::string& key, const Dataset& dataset) {
-  const torch::Tensor labels = torch::tensor(dataset.labels, torch::kInt64);
+// All of a cache file but the images.
+TensorFile all_but_samples(const std::string& key, const Dataset& dataset) {
   const std::string names = pack_names(dataset.classes);
   const torch::Tensor classes = torch::empty({std::ssize(names)}, torch::kUInt8);
   if (!names.empty()) std::memcpy(classes.data_ptr(), names.data(), names.size());
-  save_tensors(path, {{{"samples", dataset.samples}, {"labels", labels}, {"classes", classes}},
-                      {{"key", key},
-                       {"content_hash", dataset.content_hash},
-                       {"description", dataset.description},
-                       {"skipped", std::to_string(dataset.skipped)}}});
+  return {{{"labels", torch::tensor(dataset.labels, torch::kInt64)}, {"classes", classes}},
+          {{"key", key},
+           {"content_hash", dataset.content_hash},
+           {"description", dataset.description},
+           {"skipped", std::to_string(dataset.skipped)}}};
 }
 
-std::optional<Dataset> read_cache(const FileBytes& file, const std::string& key) {
-  verify_tensors(as_text(file.bytes));
-  const Reader reader(file);
+// The data set of a file that verify_tensors() has passed; the images stay where the file has them.
+Dataset dataset_of(const FileBytes& file, const Reader& reader) {
   const TensorEntry& samples = reader.tensor("samples", "U8", 4);
   const TensorEntry& labels = reader.tensor("labels", "I64", 1);
   const TensorEntry& classes = reader.tensor("classes", "U8", 1);
-  if (reader.metadata("key") != key) return std::nullopt;
   check_shape(file, samples.shape, labels.shape[0]);
 
   Dataset result{.description = reader.metadata("description"),
@@ -168,24 +146,117 @@ std::optional<Dataset> read_cache(const FileBytes& file, const std::string& key)
   return result;
 }
 
-Dataset load_cached(const DataOptions& options, const std::vector<fs::path>& files,
-                    const std::function<Dataset()>& load) {
+void require_cache(const DataOptions& options) {
+  if (options.memory != DataMemory::stream || !options.cache.empty()) return;
+  throw UserError(
+      "data.memory is stream, but data.cache is \"\", and images are streamed from a file there. Set data.cache to a "
+      "folder, or data.memory to resident.",
+      UserError::Kind::usage);
+}
+
+std::shared_ptr<SampleWriter> make_writer(const fs::path& path, const std::vector<int64_t>& shape) {
+  const fs::path folder = path.parent_path();
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) {
+    throw UserError(fmt::format(
+        "the images are to be streamed from data.cache, but the folder {} cannot be made: {}. Set data.cache "
+        "to another one, or data.memory to resident.",
+        folder.string(), error.message()));
+  }
+  remove_abandoned_temporaries(folder);
+  return std::make_shared<SampleWriter>(path, shape);
+}
+
+}  // namespace
+
+fs::path cache_path(const DataOptions& options) {
+  constexpr size_t kStemLength = 40;
+  constexpr size_t kHashLength = 16;
+  std::error_code error;
+  const fs::path canonical = fs::weakly_canonical(options.path, error);
+  Sha256 sha;
+  sha.update(decoding(options));
+  sha.update((error ? fs::path(options.path) : canonical).string());
+  std::string stem = canonical.filename().string().substr(0, kStemLength);
+  std::ranges::replace_if(
+      stem, [](unsigned char c) { return std::isalnum(c) == 0 && c != '-' && c != '_'; }, '-');
+  return fs::path(options.cache) / fmt::format("{}-{}.safetensors", stem, sha.hex().substr(0, kHashLength));
+}
+
+Manifest::Manifest(const DataOptions& options) : root_(options.path) {
+  sha_.update(fmt::format("decoder {} OpenCV {} {}\n", kDecoderVersion, CV_VERSION, decoding(options)));
+}
+
+void Manifest::add(const fs::path& file) {
+  struct stat status {};
+  ::stat(file.c_str(), &status);  // of a link that leads nowhere nothing but zeros
+  sha_.update(file.lexically_relative(root_).string());
+  sha_.update(fmt::format("\n{} {}.{} {}.{} {}\n", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
+                          status.st_ctim.tv_sec, status.st_ctim.tv_nsec, status.st_ino));
+}
+
+void write_cache(const fs::path& path, const std::string& key, const Dataset& dataset) {
+  TensorFile file = all_but_samples(key, dataset);
+  file.tensors["samples"] = dataset.samples;
+  save_tensors(path, file);
+}
+
+std::optional<Dataset> read_cache(const FileBytes& file, const std::string& key) {
+  verify_tensors(as_text(file.bytes));
+  const Reader reader(file);
+  if (reader.metadata("key") != key) return std::nullopt;
+  return dataset_of(file, reader);
+}
+
+std::optional<Dataset> stream_cache(const fs::path& path, const std::string& key, const LoadProgress& progress) {
+  FileDescriptor input(path, O_RDONLY);
+  const FileBytes mapped = map_file(input);
+  const Reader reader(mapped);
+  if (reader.metadata("key") != key) return std::nullopt;
+  const TensorEntry& samples = reader.tensor("samples", "U8", 4);
+  verify_tensors(input, in_images(progress, samples.shape[0]));
+  Dataset result = dataset_of(mapped, reader);
+  result.file = std::make_shared<SampleFile>(std::move(input), samples.shape, reader.offset(samples));
+  return result;
+}
+
+Dataset load_cached(const DataOptions& options, const std::string& key,
+                    const std::function<Dataset(const MakeStore&)>& load, const LoadProgress& progress) {
+  require_cache(options);
   const fs::path path = cache_path(options);
-  const std::string key = manifest_key(options, files);
-  const auto cached = [&] { return read_cache(map_file(path), key); };
+  const auto cached = [&] {
+    const auto bytes = static_cast<int64_t>(fs::file_size(path));
+    return is_streamed(options.memory, bytes, machine_memory()) ? stream_cache(path, key, progress)
+                                                                : read_cache(map_file(path), key);
+  };
   std::string note;
   std::error_code error;
   if (!options.cache.empty() && fs::exists(path, error)) {
     try {
       if (auto found = cached()) {
-        found->description += fmt::format("; from the cache {}", path.string());
+        found->description += fmt::format("; {} the cache {}", found->file ? "streamed from" : "from", path.string());
         return std::move(*found);
       }
     } catch (const UserError&) {
       note = fmt::format("; the cache {} was damaged and is written anew", path.string());
     }
   }
-  Dataset result = load();
+  std::shared_ptr<SampleWriter> writer;
+  Dataset result = load([&](const std::vector<int64_t>& shape) -> std::shared_ptr<SampleStore> {
+    const bool in_memory =
+        options.cache.empty() || !is_streamed(options.memory, c10::multiply_integers(shape), machine_memory());
+    if (in_memory) return store_in_memory(shape);
+    writer = make_writer(path, shape);
+    return writer;
+  });
+  if (writer) {
+    result.file = writer->file();
+    result.content_hash = hash_samples(result, progress);
+    writer->commit(all_but_samples(key, result), progress);
+    result.description += fmt::format("; streamed from the cache {}", path.string()) + note;
+    return result;
+  }
   result.content_hash = fingerprint(result);
   if (options.cache.empty()) return result;
   try {

@@ -84,8 +84,8 @@ std::vector<fs::path> batch_files(const DataOptions& options) {
 }  // namespace
 
 Dataset read_cifar10(const std::vector<FileBytes>& batches, std::vector<std::string> classes,
-                     const DataOptions& options, int64_t threads, const LoadProgress& progress,
-                     const std::string& what) {
+                     const DataOptions& options, int64_t threads, const LoadProgress& progress, const std::string& what,
+                     const MakeStore& make_store) {
   std::vector<RawImages> parts;
   std::vector<int64_t> labels;
   for (const FileBytes& batch : batches) {
@@ -114,7 +114,7 @@ Dataset read_cifar10(const std::vector<FileBytes>& batches, std::vector<std::str
                      .height = kSide,
                      .width = kSide});
   }
-  Dataset result = convert_raw_images(parts, options, threads, progress, what);
+  Dataset result = convert_raw_images(parts, options, threads, progress, what, make_store);
   result.labels = std::move(labels);
   result.classes = std::move(classes);
   if (result.classes.empty()) {
@@ -130,7 +130,8 @@ std::vector<fs::path> cifar10_files(const DataOptions& options) {
   return files;
 }
 
-Dataset load_cifar10(const DataOptions& options, int64_t threads, const LoadProgress& progress) {
+Dataset load_cifar10(const DataOptions& options, int64_t threads, const LoadProgress& progress,
+                     const MakeStore& make_store) {
   const std::vector<fs::path> files = batch_files(options);
   const bool archive = has_archive_ending(files.front());
   std::vector<FileBytes> batches;
@@ -143,7 +144,7 @@ Dataset load_cifar10(const DataOptions& options, int64_t threads, const LoadProg
   const std::string split = file ? "" : options.split == Split::test ? ", test split" : ", train split";
   const fs::path folder = files.front().parent_path();
   return read_cifar10(batches, archive ? std::vector<std::string>{} : read_class_names(folder / kClassNames, kClasses),
-                      options, threads, progress, fmt::format("cifar10 {}{}", options.path, split));
+                      options, threads, progress, fmt::format("cifar10 {}{}", options.path, split), make_store);
 }
 
 }  // namespace sgan

@@ -1,19 +1,11 @@
 #include "data/dataset.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include "run/sha256.h"
+#include "data/sample_file.h"
 
 namespace sgan {
 
 std::string fingerprint(const Dataset& dataset) {
-  if (!dataset.content_hash.empty()) return dataset.content_hash;
-  const auto samples = dataset.samples.contiguous();
-  Sha256 digest;
-  digest.update(fmt::format("{} {}", torch::toString(samples.scalar_type()), fmt::join(samples.sizes(), " ")));
-  digest.update({static_cast<const char*>(samples.const_data_ptr()), samples.nbytes()});
-  return digest.hex();
+  return dataset.content_hash.empty() ? hash_samples(dataset) : dataset.content_hash;
 }
 
 torch::Tensor as_network_input(const torch::Tensor& samples, const torch::Tensor& flip) {
@@ -32,7 +24,7 @@ torch::Tensor as_network_input(const torch::Tensor& samples, const torch::Tensor
 torch::Tensor deliver(const Dataset& dataset, const torch::Tensor& indices, const torch::Tensor& flip,
                       torch::Device device) {
   // Bytes travel to the device, a quarter of the floats they become there.
-  const auto batch = dataset.samples.index_select(0, indices).to(device);
+  const auto batch = stored_samples(dataset, indices).to(device);
   return as_network_input(batch, flip.defined() ? flip.to(device) : flip);
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,7 +17,9 @@ struct PlanarModes {
   double std = 0.0;
 };
 
-// All samples of a training set, in CPU memory.
+class SampleFile;
+
+// All samples of a training set, in CPU memory or, where they are streamed, in a file.
 struct Dataset {
   std::string description;           // one line for logs
   torch::Tensor samples;             // images: uint8 (N, C, H, W), C = 1 grey or 3 RGB; points: float32 (N, 2)
@@ -25,6 +28,9 @@ struct Dataset {
   std::optional<PlanarModes> modes;  // where they are known
   int64_t skipped = 0;               // unreadable files left out
   std::string content_hash = {};     // fingerprint() of the samples as they were loaded, or empty
+  // Where the samples are streamed, the file that deliver() reads; `samples` then maps the same bytes, and whoever
+  // walks through it brings them into memory.
+  std::shared_ptr<const SampleFile> file = {};
 
   int64_t size() const { return samples.size(0); }
   std::vector<int64_t> sample_shape() const { return samples.sizes().slice(1).vec(); }  // {C, H, W} or {2}

@@ -11,7 +11,6 @@
 #include <fmt/format.h>
 
 #include "configs/error.h"
-#include "run/file_descriptor.h"
 
 namespace sgan {
 
@@ -20,12 +19,16 @@ FileBytes map_file(const std::filesystem::path& path) {
   if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error)) {
     throw UserError(fmt::format("{} is no ordinary file. Give the path of one.", path.string()));
   }
-  const FileDescriptor file(path, O_RDONLY);
+  return map_file(FileDescriptor(path, O_RDONLY));
+}
+
+FileBytes map_file(const FileDescriptor& file) {
   const size_t size = file.size();
-  if (size == 0) return {path.string(), {}, nullptr};
+  const std::string name = file.path().string();
+  if (size == 0) return {name, {}, nullptr};
   void* start = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
-  if (start == MAP_FAILED) throw file_error("map", path, errno);
-  return {path.string(),
+  if (start == MAP_FAILED) throw file_error("map", file.path(), errno);
+  return {name,
           {static_cast<const uint8_t*>(start), size},
           std::shared_ptr<const void>(start, [start, size](const void*) { ::munmap(start, size); })};
 }

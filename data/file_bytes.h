@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "configs/options.h"
+#include "run/file_descriptor.h"
 
 namespace sgan {
 
@@ -20,6 +21,7 @@ struct FileBytes {
 
 // Maps the file into memory. Throws UserError if it cannot be opened or is no ordinary file.
 FileBytes map_file(const std::filesystem::path& path);
+FileBytes map_file(const FileDescriptor& file);
 
 // Throws UserError if there is nothing at the path, or if the options want a split of it although it is one file.
 void require_whole(const DataOptions& options);

@@ -9,7 +9,7 @@
 
 #include "configs/error.h"
 #include "data/byte_stream.h"
-#include "data/load_images.h"
+#include "data/memory.h"
 #include "data/raw_images.h"
 
 namespace sgan {
@@ -219,7 +219,7 @@ fs::path images_of(const DataOptions& options) {
 }  // namespace
 
 Dataset read_idx(const IdxFiles& files, const DataOptions& options, int64_t threads, const LoadProgress& progress,
-                 const std::string& what) {
+                 const std::string& what, const MakeStore& make_store) {
   std::vector<int64_t> labels;
   int64_t classes = 0;
   if (files.labels) {
@@ -241,7 +241,7 @@ Dataset read_idx(const IdxFiles& files, const DataOptions& options, int64_t thre
                       .channels = 1,
                       .height = header.height,
                       .width = header.width};
-  Dataset result = convert_raw_images({raw}, options, threads, progress, what);
+  Dataset result = convert_raw_images({raw}, options, threads, progress, what, make_store);
   result.labels = std::move(labels);
   for (int64_t i = 0; i < classes; ++i) result.classes.push_back(std::to_string(i));
   return result;
@@ -255,12 +255,13 @@ std::vector<fs::path> idx_files(const DataOptions& options) {
   return files;
 }
 
-Dataset load_idx(const DataOptions& options, int64_t threads, const LoadProgress& progress) {
+Dataset load_idx(const DataOptions& options, int64_t threads, const LoadProgress& progress,
+                 const MakeStore& make_store) {
   const std::vector<fs::path> paths = idx_files(options);
   IdxFiles files{map_file(paths[0]), std::nullopt, std::nullopt};
   if (paths.size() > 1) files.labels = map_file(paths[1]);
   if (paths.size() > 2) files.other_labels = map_file(paths[2]);
-  return read_idx(files, options, threads, progress, fmt::format("idx {}", paths[0].string()));
+  return read_idx(files, options, threads, progress, fmt::format("idx {}", paths[0].string()), make_store);
 }
 
 ImageSize idx_image_size(const DataOptions& options) {

@@ -10,6 +10,7 @@
 #include "data/dataset.h"
 #include "data/file_bytes.h"
 #include "data/image_size.h"
+#include "data/sample_store.h"
 
 namespace sgan {
 
@@ -26,12 +27,13 @@ struct IdxFiles {
 // sizes that are not those of the file, and for labels that are far beyond the number of different ones, as a damaged
 // byte is. Of a gzip file no more is unpacked than its header states. `what` begins the description.
 Dataset read_idx(const IdxFiles& files, const DataOptions& options, int64_t threads, const LoadProgress& progress,
-                 const std::string& what);
+                 const std::string& what, const MakeStore& make_store = store_in_memory);
 
 // options.path: a folder of train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz] and the same with t10k, or a
 // file of images, whose labels are found beside it by their name. options.split: test takes t10k; no labels are no
 // error.
-Dataset load_idx(const DataOptions& options, int64_t threads, const LoadProgress& progress = {});
+Dataset load_idx(const DataOptions& options, int64_t threads, const LoadProgress& progress = {},
+                 const MakeStore& make_store = store_in_memory);
 
 // The files that load_idx reads: of the images and, if there are any, of the labels and those of the other split.
 std::vector<std::filesystem::path> idx_files(const DataOptions& options);

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kMaxShards = 100'000;
-constexpr int64_t kQueuedBytes = 256 * kMiB;
+constexpr int64_t kQueuedBytes = kMaxImageBytes;
 
 // A number of at most nine digits at the front of `text`, which it is taken from; nothing if there is none.
 std::optional<int64_t> take_number(std::string_view& text) {
@@ -200,7 +200,8 @@ void ImageArchive::list_archive(size_t archive, Seen& seen) const {
     }
   }
   const auto name_of = [](const Found& one) -> const std::string& { return one.image.name; };
-  std::ranges::stable_sort(found, {}, name_of);
+  const auto order = [&](const Found& one) { return std::pair<std::string_view, Place>(name_of(one), one.place); };
+  std::ranges::sort(found, {}, order);  // in place: a stable sort would need memory for all names again
   const size_t first = seen.found.size();
   for (size_t i = 0; i < found.size(); ++i) {
     const bool replaced = i + 1 < found.size() && name_of(found[i]) == name_of(found[i + 1]);
@@ -234,8 +235,11 @@ void ImageArchive::list() {
                                 seen.data_set.empty() ? fmt::format("Files that end in {} are read", image_endings())
                                                       : "It looks like " + seen.data_set));
   }
-  std::ranges::stable_sort(seen.found, path_less,
-                           [](const Found& one) -> const std::string& { return one.image.name; });
+  std::ranges::sort(seen.found, [](const Found& a, const Found& b) {
+    return path_less(a.image.name, b.image.name) || (a.image.name == b.image.name && a.place < b.place);
+  });
+  images_.reserve(seen.found.size());
+  places_.reserve(seen.found.size());
   for (Found& one : seen.found) {
     images_.push_back(std::move(one.image));
     places_.push_back(one.place);

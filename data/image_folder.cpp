@@ -20,7 +20,7 @@ bool is_within(const fs::path& inner, const fs::path& outer) {
 }
 
 // Why a link leads to no file; empty for all else.
-std::string broken_link(const fs::directory_entry& entry) {
+std::string_view broken_link(const fs::directory_entry& entry) {
   std::error_code error;
   const fs::file_status target = entry.status(error);
   if (!entry.is_symlink() || fs::exists(target)) return "";
@@ -43,7 +43,7 @@ void walk(const fs::path& folder, const Take& take) {
   for (Walk entry(folder, fs::directory_options::follow_directory_symlink); entry != Walk(); ++entry) {
     const std::string name = entry->path().filename().string();
     const bool is_image = !is_hidden(name) && has_image_ending(name);
-    const std::string error = broken_link(*entry);
+    const std::string_view error = broken_link(*entry);
     if (!error.empty()) {
       entry.disable_recursion_pending();
       if (is_image) take(entry->path(), error);
@@ -88,7 +88,7 @@ std::string read_bytes(const fs::path& path, std::vector<uint8_t>& bytes) {
 ImageFolder::ImageFolder(const fs::path& folder) : folder_(folder) {
   try {
     require_folder(folder);
-    walk(folder, [&](const fs::path& path, const std::string& error) {
+    walk(folder, [&](const fs::path& path, std::string_view error) {
       images_.push_back({.name = path.lexically_relative(folder).string(), .error = error});
     });
   } catch (const fs::filesystem_error& error) {
@@ -102,18 +102,12 @@ ImageFolder::ImageFolder(const fs::path& folder) : folder_(folder) {
   std::ranges::sort(images_, path_less, &SourceImage::name);
 }
 
-std::vector<fs::path> ImageFolder::files() const {
-  std::vector<fs::path> files;
-  for (const SourceImage& image : images_) files.push_back(folder_ / image.name);
-  return files;
-}
-
 void ImageFolder::read(std::span<const int64_t> wanted, int64_t threads, const LoadProgress& progress,
                        const Consumer& consume) const {
   parallel_for(std::ssize(wanted), threads, progress, [&](int64_t i) {
     thread_local std::vector<uint8_t> bytes;
     const SourceImage& image = images_[wanted[i]];
-    const std::string error = image.error.empty() ? read_bytes(folder_ / image.name, bytes) : image.error;
+    const std::string error = image.error.empty() ? read_bytes(folder_ / image.name, bytes) : std::string(image.error);
     consume(wanted[i], error.empty() ? std::span<const uint8_t>(bytes) : std::span<const uint8_t>(), error);
   });
 }

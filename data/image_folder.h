@@ -15,7 +15,6 @@ class ImageFolder : public ImageSource {
   // Throws UserError if `folder` is none, cannot be listed or has no images.
   explicit ImageFolder(const std::filesystem::path& folder);
 
-  std::vector<std::filesystem::path> files() const;
   const std::vector<SourceImage>& images() const override { return images_; }
   void read(std::span<const int64_t> wanted, int64_t threads, const LoadProgress& progress,
             const Consumer& consume) const override;

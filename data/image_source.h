@@ -13,9 +13,9 @@ namespace sgan {
 
 // One encoded image of a source.
 struct SourceImage {
-  std::string name;    // its path within the folder or archive
-  std::string error;   // why it cannot be read, if that is known before reading
-  int64_t label = -1;  // where the source itself states one
+  std::string name;        // its path within the folder or archive
+  std::string_view error;  // why it cannot be read, if that is known before reading; of the program's own texts
+  int64_t label = -1;      // where the source itself states one
 };
 
 // Where encoded images come from: a folder or archives.

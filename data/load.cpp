@@ -26,7 +26,7 @@ namespace {
 using Paths = std::vector<std::filesystem::path>;
 using Keys = std::vector<std::string_view>;
 
-Dataset digits(const DataOptions& options, uint64_t, int64_t, const LoadProgress&) {
+Dataset digits(const DataOptions& options, uint64_t, int64_t, const LoadProgress&, const MakeStore&) {
   if (options.split == Split::unlabeled) {
     throw UserError("data.split is unlabeled, but all digits have labels. Set it to train, test or auto.",
                     UserError::Kind::usage);
@@ -36,30 +36,41 @@ Dataset digits(const DataOptions& options, uint64_t, int64_t, const LoadProgress
   return result;
 }
 
-Dataset toy(const DataOptions& options, uint64_t seed, int64_t, const LoadProgress&) {
+Dataset toy(const DataOptions& options, uint64_t seed, int64_t, const LoadProgress&, const MakeStore&) {
   return make_toy(options, seed);
 }
 
-Dataset folder(const DataOptions& options, uint64_t, int64_t threads, const LoadProgress& progress) {
-  return load_images(ImageFolder(options.path), options, threads, progress);
+Dataset folder(const DataOptions& options, uint64_t, int64_t threads, const LoadProgress& progress,
+               const MakeStore& make_store) {
+  return load_images(ImageFolder(options.path), options, threads, progress, make_store);
 }
 
-Paths folder_files(const DataOptions& options) {
-  return ImageFolder(options.path).files();
+// Path by path: a million of them at once would take much memory.
+void list_folder(const DataOptions& options, Manifest& manifest) {
+  const std::filesystem::path path = options.path;
+  const ImageFolder folder(path);
+  for (const SourceImage& image : folder.images()) manifest.add(path / image.name);
 }
 
-Dataset archive(const DataOptions& options, uint64_t, int64_t threads, const LoadProgress& progress) {
-  return load_images(ImageArchive(options.path), options, threads, progress);
+Dataset archive(const DataOptions& options, uint64_t, int64_t threads, const LoadProgress& progress,
+                const MakeStore& make_store) {
+  return load_images(ImageArchive(options.path), options, threads, progress, make_store);
 }
 
 Paths archive_paths(const DataOptions& options) {
   return archive_files(options.path);
 }
 
+template <Paths (*files)(const DataOptions&)>
+void list(const DataOptions& options, Manifest& manifest) {
+  for (const std::filesystem::path& file : files(options)) manifest.add(file);
+}
+
 // A loader that needs no seed, as an Entry has it.
-template <Dataset (*load)(const DataOptions&, int64_t, const LoadProgress&)>
-Dataset seedless(const DataOptions& options, uint64_t, int64_t threads, const LoadProgress& progress) {
-  return load(options, threads, progress);
+template <Dataset (*load)(const DataOptions&, int64_t, const LoadProgress&, const MakeStore&)>
+Dataset seedless(const DataOptions& options, uint64_t, int64_t threads, const LoadProgress& progress,
+                 const MakeStore& make_store) {
+  return load(options, threads, progress, make_store);
 }
 
 // Pixels of a format that fixes them, unless the options want others; 0 where it fixes nothing.
@@ -70,25 +81,25 @@ struct OwnShape {
 
 struct Entry {
   DataKind kind;
-  Dataset (*load)(const DataOptions&, uint64_t seed, int64_t threads, const LoadProgress&);
-  Paths (*files)(const DataOptions&);  // what it reads, or null
+  Dataset (*load)(const DataOptions&, uint64_t seed, int64_t threads, const LoadProgress&, const MakeStore&);
+  void (*list)(const DataOptions&, Manifest&);  // adds the files that it reads; null if it reads none
   OwnShape shape;
   Keys keys;  // what it uses of data.*, besides kind
 };
 
 const Entry& entry_of(DataKind kind) {
-  static const Keys images = {"path", "split", "size", "channels", "flip", "on_error", "cache"};
-  static const Keys binary = {"path", "split", "size", "channels", "flip", "cache"};
+  static const Keys images = {"path", "split", "size", "channels", "flip", "on_error", "cache", "memory"};
+  static const Keys binary = {"path", "split", "size", "channels", "flip", "cache", "memory"};
   static const std::vector<Entry> entries = {
       {DataKind::digits, digits, nullptr, {1, 8}, {"split", "size", "channels", "flip", "cache"}},
       {DataKind::ring, toy, nullptr, {}, {"count", "modes", "std"}},
       {DataKind::grid, toy, nullptr, {}, {"count", "modes", "std"}},
       {DataKind::swiss_roll, toy, nullptr, {}, {"count", "std"}},
-      {DataKind::folder, folder, folder_files, {}, images},
-      {DataKind::archive, archive, archive_paths, {}, images},
-      {DataKind::cifar10, seedless<load_cifar10>, cifar10_files, {3, 32}, binary},
-      {DataKind::idx, seedless<load_idx>, idx_files, {1, 28}, binary},
-      {DataKind::stl10, seedless<load_stl10>, stl10_files, {3, 96}, binary},
+      {DataKind::folder, folder, list_folder, {}, images},
+      {DataKind::archive, archive, list<archive_paths>, {}, images},
+      {DataKind::cifar10, seedless<load_cifar10>, list<cifar10_files>, {3, 32}, binary},
+      {DataKind::idx, seedless<load_idx>, list<idx_files>, {1, 28}, binary},
+      {DataKind::stl10, seedless<load_stl10>, list<stl10_files>, {3, 96}, binary},
       {DataKind::automatic, nullptr, nullptr, {}, images},  // becomes one of those that read files
   };
   const auto entry = std::ranges::find(entries, kind, &Entry::kind);
@@ -110,8 +121,9 @@ constexpr Key kKeys[] = {
     {"path", is_set<&DataOptions::path>},   {"split", is_set<&DataOptions::split>},
     {"size", is_set<&DataOptions::size>},   {"channels", is_set<&DataOptions::channels>},
     {"flip", is_set<&DataOptions::flip>},   {"on_error", is_set<&DataOptions::on_error>},
-    {"cache", is_set<&DataOptions::cache>}, {"count", is_set<&DataOptions::count>},
-    {"modes", is_set<&DataOptions::modes>}, {"std", is_set<&DataOptions::std>},
+    {"cache", is_set<&DataOptions::cache>}, {"memory", is_set<&DataOptions::memory>},
+    {"count", is_set<&DataOptions::count>}, {"modes", is_set<&DataOptions::modes>},
+    {"std", is_set<&DataOptions::std>},
 };
 
 void check_options(const DataOptions& options, const Entry& entry) {
@@ -140,8 +152,13 @@ Dataset load_dataset(const DataOptions& options, uint64_t seed, int64_t threads,
   DataOptions resolved = options;
   if (options.kind == DataKind::automatic) resolved.kind = guess_kind(options.path);
   const Entry& entry = entry_of(resolved.kind);
-  const auto load = [&] { return entry.load(resolved, seed, threads, progress); };
-  return entry.files == nullptr ? load() : load_cached(resolved, entry.files(resolved), load);
+  const auto load = [&](const MakeStore& make_store) {
+    return entry.load(resolved, seed, threads, progress, make_store);
+  };
+  if (entry.list == nullptr) return load(store_in_memory);
+  Manifest manifest(resolved);
+  entry.list(resolved, manifest);
+  return load_cached(resolved, manifest.key(), load, progress);
 }
 
 std::optional<std::vector<int64_t>> declared_sample_shape(const DataOptions& options) {

@@ -2,20 +2,17 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
-#include <exception>
 #include <map>
 #include <mutex>
 #include <string_view>
 #include <utility>
-
-#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "configs/error.h"
 #include "data/decode_image.h"
 #include "data/image_size.h"
+#include "data/parallel.h"
 #include "data/printable_name.h"
 #include "data/source_labels.h"
 #include "data/split_folder.h"
@@ -36,15 +33,16 @@ struct Image {
 };
 using Images = std::vector<Image>;
 
-// Decodes images as they come, on several threads, into one tensor whose shape the first of them decides.
+// Decodes images as they come, on several threads, into a store for images of the first one's shape.
 class Decoder {
  public:
-  Decoder(Images& images, const DataOptions& options) : images_(images), options_(options) {}
+  Decoder(Images& images, const DataOptions& options, const MakeStore& make_store)
+      : images_(images), options_(options), make_store_(make_store) {}
 
-  // Throws nothing: what goes wrong is kept for samples().
+  // Throws nothing: what goes wrong is kept for store().
   void decode(int64_t i, std::span<const uint8_t> bytes, std::string_view error) {
     Image& image = images_[i];
-    if (failed_) return;
+    if (failure_.any()) return;
     if (!error.empty()) {
       image.error = error;
       return;
@@ -62,16 +60,14 @@ class Decoder {
     try {
       keep(i, options_.size == 0 ? pixels : fit_square(pixels, options_.size));
     } catch (...) {
-      const std::scoped_lock lock(mutex_);
-      failure_ = std::current_exception();
-      failed_ = true;
+      failure_.keep();
     }
   }
 
-  // (N, C, H, W); what could not be read or does not agree with the others is unset.
-  torch::Tensor samples() {
-    if (failure_) std::rethrow_exception(failure_);
-    return samples_;
+  // Has all images but those that could not be read or do not agree with the others; none if there are no others.
+  SampleStore* store() {
+    failure_.rethrow();
+    return store_.get();
   }
 
  private:
@@ -80,32 +76,27 @@ class Decoder {
       sizes_differ_ = true;
       return;
     }
-    std::call_once(allocated_, [&] { allocate(pixels); });
-    if (pixels.rows != samples_.size(2)) {
+    std::call_once(shaped_, [&] {
+      channels_ = pixels.channels();
+      side_ = pixels.rows;
+      store_ = make_store_({std::ssize(images_), channels_, side_, side_});
+    });
+    if (pixels.rows != side_) {
       sizes_differ_ = true;
-    } else if (pixels.channels() == samples_.size(1)) {
-      store_planes(pixels, data_ + i * samples_.stride(0));
+    } else if (pixels.channels() == channels_) {
+      store_->put(i, [&](uint8_t* out) { store_planes(pixels, out); });
     }
-  }
-
-  void allocate(const cv::Mat& pixels) {
-    const int64_t count = std::ssize(images_);
-    const int64_t channels = pixels.channels();
-    require_memory(count * channels * pixels.rows * pixels.cols,
-                   fmt::format("{} images of {}x{}x{}", count, channels, pixels.cols, pixels.rows));
-    samples_ = torch::empty({count, channels, pixels.rows, pixels.cols}, torch::kUInt8);
-    data_ = samples_.data_ptr<uint8_t>();
   }
 
   Images& images_;
   const DataOptions& options_;
+  const MakeStore& make_store_;
   std::atomic<bool> sizes_differ_ = false;
-  std::once_flag allocated_;
-  torch::Tensor samples_;
-  uint8_t* data_ = nullptr;
-  std::mutex mutex_;
-  std::exception_ptr failure_;
-  std::atomic<bool> failed_ = false;
+  std::once_flag shaped_;
+  int64_t channels_ = 0;
+  int64_t side_ = 0;
+  std::shared_ptr<SampleStore> store_;
+  FirstError failure_;
 };
 
 // Throws an error that names the unreadable images, if there are any, unless they are to be skipped and others remain.
@@ -164,21 +155,14 @@ void require_common_size(const Images& images) {
   }
 }
 
-// Moves the readable images to the front of `samples` and of `images`, and drops the rest of both.
-void drop_unreadable(Images& images, torch::Tensor& samples) {
-  const int64_t bytes = samples.stride(0);
-  uint8_t* data = samples.data_ptr<uint8_t>();
-  int64_t kept = 0;
+// Drops what could not be read.
+void drop_unreadable(Images& images, SampleStore& store) {
+  std::vector<int64_t> readable;
   for (int64_t i = 0; i < std::ssize(images); ++i) {
-    if (!images[i].error.empty()) continue;
-    if (kept != i) {
-      std::memcpy(data + kept * bytes, data + i * bytes, bytes);
-      images[kept] = std::move(images[i]);
-    }
-    ++kept;
+    if (images[i].error.empty()) readable.push_back(i);
   }
-  images.resize(kept);
-  samples = samples.narrow(0, 0, kept);
+  store.keep(readable);
+  std::erase_if(images, [](const Image& image) { return !image.error.empty(); });
 }
 
 std::string describe(const ImageSource& source, const SplitSelection& split, const Images& images,
@@ -199,7 +183,7 @@ std::string describe(const ImageSource& source, const SplitSelection& split, con
 }  // namespace
 
 Dataset load_images(const ImageSource& source, const DataOptions& options, int64_t threads,
-                    const LoadProgress& progress) {
+                    const LoadProgress& progress, const MakeStore& make_store) {
   TORCH_CHECK(options.channels == 0 || options.channels == 1 || options.channels == 3, "channels ", options.channels);
   cv::setNumThreads(0);  // the threads here are the parallelism
   const SplitSelection split = select_split(source, options.split);
@@ -208,12 +192,11 @@ Dataset load_images(const ImageSource& source, const DataOptions& options, int64
     images.push_back({.index = i, .name = source.images()[i].name, .size = {}, .error = {}});
   }
 
-  Decoder decoder(images, options);
+  Decoder decoder(images, options, make_store);
   source.read(split.images, threads, progress, [&](int64_t i, std::span<const uint8_t> bytes, std::string_view error) {
     decoder.decode(std::ranges::lower_bound(split.images, i) - split.images.begin(), bytes, error);
   });
-  Dataset result;
-  result.samples = decoder.samples();
+  SampleStore* store = decoder.store();
   require_readable(images, OnError::skip);
   if (options.size == 0) require_common_size(images);
   require_readable(images, options.on_error);
@@ -221,8 +204,10 @@ Dataset load_images(const ImageSource& source, const DataOptions& options, int64
   require_same(images, colour, "some images are grey, others in colour",
                "Set data.channels to 1 or 3 to convert them.");
 
+  Dataset result;
   result.skipped = std::ranges::count_if(images, [](const Image& image) { return !image.error.empty(); });
-  drop_unreadable(images, result.samples);
+  if (result.skipped > 0) drop_unreadable(images, *store);
+  result.samples = store->samples();
   std::vector<int64_t> kept;
   for (const Image& image : images) kept.push_back(image.index);
   auto [labels, classes] = label_images(source.images(), split, kept);
@@ -230,16 +215,6 @@ Dataset load_images(const ImageSource& source, const DataOptions& options, int64
   result.classes = std::move(classes);
   result.description = describe(source, split, images, result);
   return result;
-}
-
-void require_memory(int64_t bytes, const std::string& what) {
-  constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
-  const double needed = static_cast<double>(bytes) / kGiB;
-  const double memory =
-      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE)) / kGiB;
-  if (needed <= memory) return;
-  throw UserError(fmt::format("{} need {:.1f} GiB of memory, this machine has {:.1f} GiB. Use fewer or smaller images.",
-                              what, needed, memory));
 }
 
 }  // namespace sgan

@@ -5,6 +5,7 @@
 #include "configs/options.h"
 #include "data/dataset.h"
 #include "data/image_source.h"
+#include "data/sample_store.h"
 
 namespace sgan {
 
@@ -17,12 +18,9 @@ namespace sgan {
 // options.channels  1 converts to grey, 3 to RGB, 0 keeps what all images must then have in common
 // options.on_error  what to do about images that cannot be read: stop, or skip and count them
 //
-// Memory: the pixels kept, and what the threads are at. Throws UserError for images that do not agree or cannot be
-// read, and for more pixels than the machine has memory.
+// Memory: what make_store takes for the pixels, and what the threads are at. Throws UserError for images that do not
+// agree or cannot be read, and what make_store and its store throw.
 Dataset load_images(const ImageSource& source, const DataOptions& options, int64_t threads,
-                    const LoadProgress& progress = {});
-
-// Throws UserError if `bytes` are more than the machine's memory; `what` says what needs them.
-void require_memory(int64_t bytes, const std::string& what);
+                    const LoadProgress& progress = {}, const MakeStore& make_store = store_in_memory);
 
 }  // namespace sgan

@@ -1,11 +1,8 @@
 #include "data/parallel.h"
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <memory>
-#include <mutex>
 #include <stop_token>
 #include <thread>
 #include <utility>
@@ -39,6 +36,16 @@ void parallel_for(int64_t count, int64_t threads, const LoadProgress& progress,
   run({}, progress);
   for (std::jthread& other : others) other.join();
   if (progress) progress(count, count);
+}
+
+void FirstError::keep() {
+  const std::scoped_lock lock(mutex_);
+  if (!error_) error_ = std::current_exception();
+  any_ = true;
+}
+
+void FirstError::rethrow() const {
+  if (error_) std::rethrow_exception(error_);
 }
 
 struct WorkQueue::State {

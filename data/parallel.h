@@ -1,8 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 
 #include "data/dataset.h"
 
@@ -15,6 +18,21 @@ int64_t thread_count(int64_t threads);
 // `work` must not throw; `progress` may, which ends the work early.
 void parallel_for(int64_t count, int64_t threads, const LoadProgress& progress,
                   const std::function<void(int64_t)>& work);
+
+// The first of the errors that work on several threads meets, for the caller's thread to throw.
+class FirstError {
+ public:
+  // Keeps the exception that is being handled, if it is the first.
+  void keep();
+  bool any() const { return any_; }
+  // Throws it, if there is one. Not while the threads are at work.
+  void rethrow() const;
+
+ private:
+  std::mutex mutex_;
+  std::exception_ptr error_;
+  std::atomic<bool> any_ = false;
+};
 
 // Runs what it is given on `threads` - 1 threads of its own, and on the caller's while its queue is full.
 class WorkQueue {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include <fmt/format.h>
 #include <opencv2/core.hpp>
@@ -10,7 +9,6 @@
 
 #include "configs/error.h"
 #include "data/decode_image.h"
-#include "data/load_images.h"
 #include "data/parallel.h"
 
 namespace sgan {
@@ -49,7 +47,7 @@ void require_square(const RawImages& images, std::string_view what) {
 }  // namespace
 
 Dataset convert_raw_images(const std::vector<RawImages>& parts, const DataOptions& options, int64_t threads,
-                           const LoadProgress& progress, std::string_view what) {
+                           const LoadProgress& progress, std::string_view what, const MakeStore& make_store) {
   cv::setNumThreads(0);  // the threads here are the parallelism
   const RawImages& shape = parts.at(0);
   int64_t count = 0;
@@ -62,28 +60,34 @@ Dataset convert_raw_images(const std::vector<RawImages>& parts, const DataOption
   if (options.size == 0) require_square(shape, what);
   const int64_t size = options.size != 0 ? options.size : shape.width;
   const int64_t channels = options.channels != 0 ? options.channels : shape.channels;
-  require_memory(count * channels * size * size, fmt::format("{} images of {}x{}x{}", count, channels, size, size));
-
-  Dataset result;
-  result.samples = torch::empty({count, channels, size, size}, torch::kUInt8);
-  uint8_t* out = result.samples.data_ptr<uint8_t>();
-  const int64_t bytes = channels * size * size;
+  const auto store = make_store({count, channels, size, size});
+  FirstError failure;
   const bool as_they_are = channels == shape.channels && size == shape.width && size == shape.height;
   int64_t before = 0;
   for (const RawImages& part : parts) {
     const LoadProgress share =
         !progress ? LoadProgress() : [&](int64_t done, int64_t) { progress(before + done, count); };
     parallel_for(part.count, threads, share, [&](int64_t i) {
+      if (failure.any()) return;
       const uint8_t* image = part.bytes.data() + i * part.stride;
-      uint8_t* target = out + (before + i) * bytes;
-      if (as_they_are && !part.column_major) {
-        std::memcpy(target, image, static_cast<size_t>(bytes));
-      } else {
-        store_planes(fit_square(with_channels(to_mat(part, image), channels), size), target);
+      const auto convert = [&](uint8_t* out) {
+        if (as_they_are && !part.column_major) {
+          std::copy_n(image, part.image_bytes(), out);
+        } else {
+          store_planes(fit_square(with_channels(to_mat(part, image), channels), size), out);
+        }
+      };
+      try {
+        store->put(before + i, convert);
+      } catch (...) {
+        failure.keep();
       }
     });
     before += part.count;
   }
+  failure.rethrow();
+  Dataset result;
+  result.samples = store->samples();
   result.description =
       fmt::format("{}: {} {} images of {}x{}", what, count, channels == 1 ? "grey" : "RGB", size, size);
   if (size != shape.width || size != shape.height) result.description += fmt::format(", {}", kResizing);

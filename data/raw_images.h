@@ -7,6 +7,7 @@
 
 #include "configs/options.h"
 #include "data/dataset.h"
+#include "data/sample_store.h"
 
 namespace sgan {
 
@@ -25,8 +26,9 @@ struct RawImages {
 
 // All images of `parts` as a data set without labels: uint8 (N, C, S, S), cut and scaled to options.size and converted
 // to options.channels where these are not 0. `what` begins its description. The parts have one shape. Throws UserError
-// if they are not square and options.size is 0, and for more pixels than the machine has memory.
+// if they are not square and options.size is 0, and what make_store and its store throw.
 Dataset convert_raw_images(const std::vector<RawImages>& parts, const DataOptions& options, int64_t threads,
-                           const LoadProgress& progress, std::string_view what);
+                           const LoadProgress& progress, std::string_view what,
+                           const MakeStore& make_store = store_in_memory);
 
 }  // namespace sgan

@@ -85,14 +85,15 @@ std::vector<fs::path> part_files(const DataOptions& options) {
 }  // namespace
 
 Dataset read_stl10(const std::vector<Stl10Part>& parts, std::vector<std::string> classes, const DataOptions& options,
-                   int64_t threads, const LoadProgress& progress, const std::string& what) {
+                   int64_t threads, const LoadProgress& progress, const std::string& what,
+                   const MakeStore& make_store) {
   std::vector<RawImages> images;
   std::vector<int64_t> labels;
   for (const Stl10Part& part : parts) {
     images.push_back(parse_images(part.images));
     if (part.labels) append_labels(*part.labels, images.back().count, labels);
   }
-  Dataset result = convert_raw_images(images, options, threads, progress, what);
+  Dataset result = convert_raw_images(images, options, threads, progress, what, make_store);
   if (std::ssize(labels) != result.size()) {
     result.description += ", without labels, which not all have";
     return result;
@@ -112,7 +113,8 @@ std::vector<fs::path> stl10_files(const DataOptions& options) {
   return files;
 }
 
-Dataset load_stl10(const DataOptions& options, int64_t threads, const LoadProgress& progress) {
+Dataset load_stl10(const DataOptions& options, int64_t threads, const LoadProgress& progress,
+                   const MakeStore& make_store) {
   std::vector<Stl10Part> parts;
   for (const fs::path& file : part_files(options)) {
     if (file.filename().string().ends_with("_X.bin")) {
@@ -122,7 +124,8 @@ Dataset load_stl10(const DataOptions& options, int64_t threads, const LoadProgre
     }
   }
   return read_stl10(parts, read_class_names(folder_of(options) / kClassNames, kClasses), options, threads, progress,
-                    fmt::format("stl10 {}, {} split", options.path, fmt::join(parts_of(options.split), " and ")));
+                    fmt::format("stl10 {}, {} split", options.path, fmt::join(parts_of(options.split), " and ")),
+                    make_store);
 }
 
 }  // namespace sgan

@@ -9,6 +9,7 @@
 #include "configs/options.h"
 #include "data/dataset.h"
 #include "data/file_bytes.h"
+#include "data/sample_store.h"
 
 namespace sgan {
 
@@ -23,11 +24,13 @@ struct Stl10Part {
 // Labels are kept if all parts have them. `classes` are ten names, or empty for the published ones. Throws UserError
 // for files that are not whole images, counts that differ and labels out of range. `what` begins the description.
 Dataset read_stl10(const std::vector<Stl10Part>& parts, std::vector<std::string> classes, const DataOptions& options,
-                   int64_t threads, const LoadProgress& progress, const std::string& what);
+                   int64_t threads, const LoadProgress& progress, const std::string& what,
+                   const MakeStore& make_store = store_in_memory);
 
 // options.path: the folder of train_X.bin, train_y.bin, …, or the one above it (stl10_binary). options.split: automatic
 // takes the 5,000 training and 100,000 unlabeled images, and then no labels.
-Dataset load_stl10(const DataOptions& options, int64_t threads, const LoadProgress& progress = {});
+Dataset load_stl10(const DataOptions& options, int64_t threads, const LoadProgress& progress = {},
+                   const MakeStore& make_store = store_in_memory);
 
 // The files that load_stl10 reads, that of the classes' names last, if it is there.
 std::vector<std::filesystem::path> stl10_files(const DataOptions& options);

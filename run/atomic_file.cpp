@@ -95,7 +95,7 @@ AtomicFile::AtomicFile(const std::filesystem::path& target)
     : target_(target),
       temporary_(existing_folder_of(target) / fmt::format(".{}{}{}-{}-{}", target.filename().string(), kTemporaryMark,
                                                           ::getpid(), system_mark(), random_mark())),
-      file_(temporary_, O_WRONLY | O_CREAT | O_EXCL) {}
+      file_(temporary_, O_RDWR | O_CREAT | O_EXCL) {}
 
 AtomicFile::~AtomicFile() {
   if (!committed_) ::unlink(temporary_.c_str());

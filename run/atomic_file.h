@@ -19,6 +19,8 @@ class AtomicFile {
   ~AtomicFile();
 
   void write(std::string_view bytes) { file_.write(bytes); }
+  // For reading and writing at any place.
+  FileDescriptor& file() { return file_; }
   // Replaces the target; on return the new content survives a power failure.
   void commit();
 

@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -27,6 +29,23 @@ std::string_view next_step(int code) {
     default:
       return "";
   }
+}
+
+// Calls some(done), which is write(2) or read(2) after so many bytes and returns as they do, until `count` bytes are
+// done or it returns 0. Returns how many are done.
+template <class Some>
+uint64_t repeat(uint64_t count, std::string_view action, const std::filesystem::path& path, const Some& some) {
+  uint64_t done = 0;
+  while (done < count) {
+    const ssize_t more = some(done);
+    if (more == 0) break;
+    if (more > 0) {
+      done += static_cast<uint64_t>(more);
+    } else if (errno != EINTR) {
+      throw file_error(action, path, errno);
+    }
+  }
+  return done;
 }
 
 }  // namespace
@@ -61,28 +80,37 @@ uint64_t FileDescriptor::size() const {
 }
 
 void FileDescriptor::write(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
-    if (written >= 0) {
-      bytes.remove_prefix(static_cast<size_t>(written));
-    } else if (errno != EINTR) {
-      throw file_error("write", path_, errno);
-    }
-  }
+  repeat(bytes.size(), "write", path_,
+         [&](uint64_t done) { return ::write(descriptor_, bytes.data() + done, bytes.size() - done); });
 }
 
 uint64_t FileDescriptor::read(void* target, uint64_t count) {
-  uint64_t done = 0;
-  while (done < count) {
-    const ssize_t got = ::read(descriptor_, static_cast<char*>(target) + done, count - done);
-    if (got == 0) break;
-    if (got > 0) {
-      done += static_cast<uint64_t>(got);
-    } else if (errno != EINTR) {
-      throw file_error("read", path_, errno);
-    }
+  return repeat(count, "read", path_,
+                [&](uint64_t done) { return ::read(descriptor_, static_cast<char*>(target) + done, count - done); });
+}
+
+void FileDescriptor::write_at(std::string_view bytes, uint64_t offset) {
+  repeat(bytes.size(), "write", path_, [&](uint64_t done) {
+    return ::pwrite(descriptor_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+  });
+}
+
+uint64_t FileDescriptor::read_at(void* target, uint64_t count, uint64_t offset) const {
+  return repeat(count, "read", path_, [&](uint64_t done) {
+    return ::pread(descriptor_, static_cast<char*>(target) + done, count - done, static_cast<off_t>(offset + done));
+  });
+}
+
+void FileDescriptor::read_blocks(uint64_t begin, uint64_t end,
+                                 const std::function<void(std::string_view block)>& take) const {
+  constexpr uint64_t kBlock = uint64_t{1} << 20;
+  std::string block(std::min(kBlock, end - begin), '\0');
+  while (begin < end) {
+    const uint64_t got = read_at(block.data(), std::min(kBlock, end - begin), begin);
+    if (got == 0) return;
+    take(std::string_view(block).substr(0, got));
+    begin += got;
   }
-  return done;
 }
 
 void FileDescriptor::truncate(uint64_t bytes) {

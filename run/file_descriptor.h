@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string_view>
+#include <utility>
 
 #include "configs/error.h"
 
@@ -25,12 +27,19 @@ class FileDescriptor {
 
   int get() const { return descriptor_; }
   const std::filesystem::path& path() const { return path_; }
+  // How errors call the file from now on, for one that was renamed.
+  void set_path(std::filesystem::path path) { path_ = std::move(path); }
 
   uint64_t size() const;
   // Writes all bytes, with one write(2) where the system takes them at once.
   void write(std::string_view bytes);
   // Reads up to `count` bytes, fewer only at the file's end; returns how many.
   uint64_t read(void* target, uint64_t count);
+  // The same at `offset`, wherever the file stands. Several threads may do so at once.
+  void write_at(std::string_view bytes, uint64_t offset);
+  uint64_t read_at(void* target, uint64_t count, uint64_t offset) const;
+  // Hands over the bytes from `begin` to `end`, at most 1 MiB of them at a time; fewer where the file ends before.
+  void read_blocks(uint64_t begin, uint64_t end, const std::function<void(std::string_view block)>& take) const;
   void truncate(uint64_t bytes);
   // Returns when the content is on the disk.
   void sync();

@@ -13,8 +13,6 @@
 
 #include "configs/error.h"
 #include "run/atomic_file.h"
-#include "run/file_descriptor.h"
-#include "run/safetensors.h"
 #include "run/sha256.h"
 
 namespace sgan {
@@ -142,29 +140,60 @@ torch::Tensor read_tensor(FileDescriptor& file, const TensorEntry& entry, Sha256
   return type == stored ? tensor : tensor.ne(0);
 }
 
-}  // namespace
+using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
 
-void save_tensors(const std::filesystem::path& path, const TensorFile& file) {
-  std::vector<std::pair<std::string, torch::Tensor>> tensors;
+// The file's tensors as they are stored: on the CPU and contiguous. Wide elements first, so that each lies aligned for
+// programs that map the file into memory.
+NamedTensors by_width(const TensorFile& file) {
+  NamedTensors tensors;
   for (const auto& [name, tensor] : file.tensors) tensors.emplace_back(name, tensor.detach().cpu().contiguous());
-  // Wide elements first, so that each tensor lies aligned for programs that map the file into memory.
   std::ranges::stable_sort(tensors, std::ranges::greater(), [](const auto& entry) { return entry.second.itemsize(); });
+  return tensors;
+}
 
-  SafetensorsHeader header{{}, file.metadata};
-  header.metadata["format_version"] = kFormatVersion;
-  header.metadata["sha256"] = std::string(kDigestLength, '0');
-  uint64_t offset = 0;
+// Adds the tensors, one after another, behind those that the header has.
+void list_tensors(const NamedTensors& tensors, SafetensorsHeader& header) {
+  uint64_t offset = header.tensors.empty() ? 0 : header.tensors.back().end;
   for (const auto& [name, tensor] : tensors) {
     const uint64_t end = offset + tensor.nbytes();
     header.tensors.push_back({name, dtype_name(tensor.scalar_type()), tensor.sizes().vec(), offset, end});
     offset = end;
   }
+}
 
-  std::string text = serialize_safetensors_header(header);
+// A header's text, with the metadata that every file has and '0's for the digest.
+std::string text_without_digest(SafetensorsHeader header) {
+  header.metadata["format_version"] = std::string(kFormatVersion);
+  header.metadata["sha256"] = std::string(kDigestLength, '0');
+  return serialize_safetensors_header(header);
+}
+
+void put_digest(std::string& text, Sha256& digest) {
+  text.replace(text.find(kDigestKey) + kDigestKey.size(), kDigestLength, digest.hex());
+}
+
+// Adds what lies in the file from `begin` on.
+void add_data(Sha256& digest, const FileDescriptor& file, uint64_t begin, const ByteProgress& progress) {
+  const uint64_t size = file.size();
+  uint64_t done = begin;
+  file.read_blocks(begin, size, [&](std::string_view block) {
+    digest.update(block);
+    done += block.size();
+    if (progress) progress(done, size);
+  });
+}
+
+}  // namespace
+
+void save_tensors(const std::filesystem::path& path, const TensorFile& file) {
+  const auto tensors = by_width(file);
+  SafetensorsHeader header{{}, file.metadata};
+  list_tensors(tensors, header);
+  std::string text = text_without_digest(std::move(header));
   Sha256 digest;
   digest.update(text);
   for (const auto& [name, tensor] : tensors) digest.update(bytes_of(tensor));
-  text.replace(text.find(kDigestKey) + kDigestKey.size(), kDigestLength, digest.hex());
+  put_digest(text, digest);
 
   const uint64_t length = text.size();
   AtomicFile output(path);
@@ -202,6 +231,36 @@ void verify_tensors(std::string_view file) {
   digest.update(header.text);
   digest.update(data);
   require_digest(digest, expected);
+}
+
+void verify_tensors(FileDescriptor& file, const ByteProgress& progress) {
+  RawHeader header = read_header(file);
+  const std::string expected = take_digest(header);
+  if (expected.empty()) throw damaged("its checksum is missing");
+  Sha256 digest;
+  digest.update(header.text);
+  add_data(digest, file, kLengthBytes + header.text.size(), progress);
+  require_digest(digest, expected);
+}
+
+void complete_tensors(FileDescriptor& file, uint64_t data_begin, const TensorEntry& first, const TensorFile& rest,
+                      const ByteProgress& progress) {
+  const auto tensors = by_width(rest);
+  SafetensorsHeader header{{first}, rest.metadata};
+  list_tensors(tensors, header);
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    file.write_at(bytes_of(tensors[i].second), data_begin + header.tensors[i + 1].begin);
+  }
+  std::string text = text_without_digest(std::move(header));
+  const uint64_t length = data_begin - kLengthBytes;
+  TORCH_CHECK(text.size() <= length, "a header of ", text.size(), " bytes has room for ", length);
+  text.resize(length, ' ');
+  Sha256 digest;
+  digest.update(text);
+  add_data(digest, file, data_begin, progress);
+  put_digest(text, digest);
+  file.write_at({reinterpret_cast<const char*>(&length), kLengthBytes}, 0);
+  file.write_at(text, kLengthBytes);
 }
 
 std::map<std::string, std::string> load_metadata(const std::filesystem::path& path) {

@@ -53,6 +53,20 @@ std::string describe(const torch::Tensor& tensor) {
   return fmt::format("{} ({})", torch::toString(tensor.scalar_type()), fmt::join(tensor.sizes(), ", "));
 }
 
+// One wait for the device, unless there is something to tell.
+void require_finite(const NamedTensors& tensors, int64_t step) {
+  std::vector<torch::Tensor> are_finite;
+  for (const auto& [name, tensor] : tensors) are_finite.push_back(torch::isfinite(tensor).all());
+  if (torch::stack(are_finite).all().item<bool>()) return;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (are_finite[i].item<bool>()) continue;
+    throw UserError(
+        fmt::format("{} holds NaN or infinity at step {}: training has diverged, and no checkpoint of it "
+                    "is written. Lower the learning rates, or use a stronger constraint or penalty.",
+                    tensors[i].first, step));
+  }
+}
+
 // Copies every wanted tensor from the checkpoint, after all of them were found to fit and, where `all` of the
 // checkpoint is wanted, none is left over.
 void copy_by_name(const Checkpoint& checkpoint, const NamedTensors& wanted, bool all) {
@@ -86,17 +100,11 @@ void copy_by_name(const Checkpoint& checkpoint, const NamedTensors& wanted, bool
 
 }  // namespace
 
-void save_checkpoint(const std::filesystem::path& path, const TrainingState& state, CheckpointRecord record) {
+TensorFile checkpoint_file(const TrainingState& state, CheckpointRecord record) {
+  const auto tensors = named_tensors(state);
+  require_finite(tensors, state.step);
   TensorFile file;
-  for (const auto& [name, tensor] : named_tensors(state)) {
-    if (!torch::isfinite(tensor).all().item<bool>()) {
-      throw UserError(
-          fmt::format("{} holds NaN or infinity at step {}: training has diverged, and no checkpoint of it "
-                      "is written. Lower the learning rates, or use a stronger constraint or penalty.",
-                      name, state.step));
-    }
-    file.tensors.emplace(name, tensor);
-  }
+  file.tensors.insert(tensors.begin(), tensors.end());
   file.metadata = {{"format", std::string(kFormat)},
                    {"step", std::to_string(state.step)},
                    {"discriminator_updates", std::to_string(state.discriminator_updates)},
@@ -110,7 +118,11 @@ void save_checkpoint(const std::filesystem::path& path, const TrainingState& sta
     file.metadata["train_us"] = std::to_string(record.train_us);
     file.metadata["last"] = record.last ? "true" : "false";
   }
-  save_tensors(path, file);
+  return file;
+}
+
+void save_checkpoint(const std::filesystem::path& path, const TrainingState& state, CheckpointRecord record) {
+  save_tensors(path, checkpoint_file(state, std::move(record)));
 }
 
 Checkpoint read_checkpoint(const std::filesystem::path& path) {

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "run/tensor_file.h"
 #include "training/state.h"
 
 namespace sgan {
@@ -31,6 +32,9 @@ struct Checkpoint {
 // record: its metrics_lines, data and config; what the state knows itself is taken from there. Errors: UserError where
 // a tensor holds NaN or infinity (nothing is written), or where the disk refuses.
 void save_checkpoint(const std::filesystem::path& path, const TrainingState& state, CheckpointRecord record);
+
+// The tensors and metadata that such a file holds, the tensors sharing memory with the state. Errors: as above.
+TensorFile checkpoint_file(const TrainingState& state, CheckpointRecord record);
 
 // Reads and verifies a checkpoint. Errors: UserError where the file is damaged or no checkpoint of this program.
 Checkpoint read_checkpoint(const std::filesystem::path& path);

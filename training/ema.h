@@ -1,6 +1,7 @@
 #pragma once
 
 #include "models/network.h"
+#include "training/rate.h"
 
 namespace sgan {
 
@@ -10,6 +11,6 @@ double ema_decay(const EmaOptions& options, int64_t step);
 
 // average ← decay·average + (1 − decay)·source for parameters. Buffers (running statistics, u and v) are copied:
 // averaged power-iteration vectors shrink, and the network's output explodes.
-void update_ema(NetworkImpl& average, const NetworkImpl& source, double decay);
+void update_ema(NetworkImpl& average, const NetworkImpl& source, const Rate& decay);
 
 }  // namespace sgan

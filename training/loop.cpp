@@ -5,9 +5,11 @@
 
 #include <chrono>
 #include <cmath>
+#include <memory>
 
 #include "models/latent.h"
 #include "run/random_streams.h"
+#include "training/captured_step.h"
 #include "training/real_batches.h"
 #include "training/schedule.h"
 #include "training/step.h"
@@ -77,6 +79,14 @@ void check_finite(const LogPoint& point) {
   }
 }
 
+std::unique_ptr<AdversarialStep> make_step(TrainingState& state, const Config& config, GraphRecorder* recorder,
+                                           const LoopHooks& hooks) {
+  if (recorder == nullptr) return std::make_unique<AdversarialStep>(state, config);
+  return std::make_unique<CapturedStep>(state, config, *recorder, [&hooks](const std::string& why) {
+    if (hooks.on_fallback) hooks.on_fallback(why);
+  });
+}
+
 CriticProbe probe(const Config& config, const TrainingState& state, Draws& draws) {
   const auto real = draws.real(state.discriminator_updates - 1);
   torch::NoGradGuard no_grad;
@@ -89,8 +99,8 @@ CriticProbe probe(const Config& config, const TrainingState& state, Draws& draws
 }  // namespace
 
 LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& dataset, torch::Device device,
-                 const LoopHooks& hooks) {
-  AdversarialStep step(state, config);
+                 const LoopHooks& hooks, GraphRecorder* recorder) {
+  const auto step = make_step(state, config, recorder, hooks);
   Draws draws(config, dataset, device);
   const auto last_step = config.train.steps;
   const auto generator_batch = config.train.generator_batch > 0 ? config.train.generator_batch : config.train.batch;
@@ -118,14 +128,14 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
     DiscriminatorReport d;
     torch::Tensor real;
     for (auto left = critic_steps(config.train, state.step); left > 0; --left) {
-      const auto batch = draws.discriminator_batch(state.discriminator_updates, step);
-      d = step.update_discriminator(batch, lr_factor, logs && left == 1);
+      const auto batch = draws.discriminator_batch(state.discriminator_updates, *step);
+      d = step->update_discriminator(batch, lr_factor, logs && left == 1);
       real = batch.real;
     }
 
     // The generator's update.
     const auto latent = draws.latent(Stream::latent_g, state.step, generator_batch);
-    const auto g = step.update_generator(latent, real, lr_factor, logs);
+    const auto g = step->update_generator(latent, real, lr_factor, logs);
     ++steps_since_log;
 
     const bool stops = !last && hooks.stop_requested && hooks.stop_requested();

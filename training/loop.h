@@ -2,9 +2,11 @@
 
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "configs/error.h"
 #include "data/dataset.h"
+#include "training/graph_capture.h"
 #include "training/probe.h"
 #include "training/state.h"
 
@@ -43,15 +45,17 @@ struct LoopHooks {
   std::function<void(int64_t step)> on_evaluate;
   std::function<void(int64_t step)> on_checkpoint;
   std::function<void(int64_t step)> on_step;
-  std::function<bool()> stop_requested;  // asked after each step; true: save and return
+  std::function<void(const std::string&)> on_fallback = {};  // called within a step: why some updates are not captured
+  std::function<bool()> stop_requested;                      // asked after each step; true: save and return
 };
 
 enum class LoopEnd { finished, interrupted };
 
 // Trains from state.step to config.train.steps, until config.train.seconds of updates are over (the step that follows
 // is the last one), or to the first step at which a stop is requested. The last step always logs, samples and saves.
+// recorder: where given, updates are captured with it and replayed.
 // Errors: DivergenceError, seen at the next step that logs, samples, evaluates or saves.
 LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& dataset, torch::Device device,
-                 const LoopHooks& hooks);
+                 const LoopHooks& hooks, GraphRecorder* recorder = nullptr);
 
 }  // namespace sgan

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "configs/options.h"
+#include "training/rate.h"
 
 namespace sgan {
 
@@ -20,16 +21,18 @@ class Optimizer {
   Optimizer(NamedTensors parameters, const OptimizerOptions& options);
 
   // One update. gradients: one per parameter, in their order; lr_factor scales the configured learning rate.
-  void step(const std::vector<torch::Tensor>& gradients, double lr_factor);
+  void step(const std::vector<torch::Tensor>& gradients, const Rate& lr_factor);
 
   const std::vector<torch::Tensor>& parameters() const { return parameters_; }
   // What a checkpoint must hold: `<parameter>.exp_avg` and so on, sharing memory with the optimizer.
   NamedTensors state() const;
 
  private:
-  void step_adam(const std::vector<torch::Tensor>& gradients, double lr);
-  void step_rmsprop(const std::vector<torch::Tensor>& gradients, double lr);
-  void step_sgd(const std::vector<torch::Tensor>& gradients, double lr);
+  void step_adam(const std::vector<torch::Tensor>& gradients, const Rate& lr);
+  void step_rmsprop(const std::vector<torch::Tensor>& gradients, const Rate& lr);
+  void step_sgd(const std::vector<torch::Tensor>& gradients, const Rate& lr);
+  // parameters ← parameters − lr·directions
+  void descend(const std::vector<torch::Tensor>& directions, const Rate& lr);
 
   OptimizerOptions options_;
   std::vector<std::string> names_;

@@ -3,6 +3,9 @@
 #include <ATen/DeviceAccelerator.h>
 #include <torch/utils.h>
 
+#include <utility>
+
+#include "data/sample_file.h"
 #include "run/random_streams.h"
 
 namespace sgan {
@@ -26,7 +29,8 @@ RealBatches::RealBatches(const Config& config, const Dataset& dataset, torch::De
       dataset_(dataset),
       device_(device),
       order_(dataset.size(), config.train.batch, seed_of(config, Stream::order, 0)) {
-  if (place == Place::device || (place == Place::automatic && !device.is_cpu() && fits(dataset, device))) {
+  const bool may_stay = !device.is_cpu() && !dataset.file;
+  if (place == Place::device || (place == Place::automatic && may_stay && fits(dataset, device))) {
     resident_ = dataset;
     resident_->samples = dataset.samples.to(device);
   }
@@ -37,9 +41,11 @@ torch::Tensor RealBatches::at(int64_t update) {
     const auto batch = resident_->samples.index_select(0, indices_on_device(update));
     return as_network_input(batch, flips(update, device_));
   }
-  if (device_.is_cpu()) return deliver(dataset_, order_.indices(update), flips(update, torch::kCPU), torch::kCPU);
-
-  const auto batch = prefetched_ == update ? prefetch_.get() : gather(order_.indices(update));
+  if (device_.is_cpu() && !dataset_.file) {
+    return deliver(dataset_, order_.indices(update), flips(update, torch::kCPU), torch::kCPU);
+  }
+  const bool prefetched = std::exchange(prefetched_, -1) == update;  // none any more, should get() throw
+  const auto batch = prefetched ? prefetch_.get() : gather(order_.indices(update));
   prefetched_ = update + 1;
   prefetch_ = std::async(std::launch::async, [this, indices = order_.indices(update + 1)] { return gather(indices); });
   return as_network_input(batch.to(device_, /*non_blocking=*/true), flips(update, device_));
@@ -62,13 +68,8 @@ torch::Tensor RealBatches::flips(int64_t update, torch::Device device) const {
   return torch::rand({config_.train.batch}, coin, device) < 0.5;
 }
 
-// In pinned memory, from which copies to the device do not block.
 torch::Tensor RealBatches::gather(const torch::Tensor& indices) const {
-  torch::NoGradGuard no_grad;
-  auto shape = dataset_.samples.sizes().vec();
-  shape[0] = indices.size(0);
-  auto batch = torch::empty(shape, dataset_.samples.options().pinned_memory(true));
-  return torch::index_select_out(batch, dataset_.samples, 0, indices);
+  return stored_samples(dataset_, indices, /*pinned=*/!device_.is_cpu());
 }
 
 }  // namespace sgan

@@ -15,7 +15,8 @@ namespace sgan {
 //
 // On a GPU the data set stays there, as bytes, where half of the free memory takes it, and nothing is copied in the
 // loop. Where it does not, another thread gathers the next batch into pinned memory while this one trains, and its copy
-// does not block. Not for use by several threads at once.
+// does not block. A data set that is streamed stays nowhere: another thread reads the next batch from its file while
+// this one trains, on a CPU too. Not for use by several threads at once.
 class RealBatches {
  public:
   enum class Place { automatic, device, host };
@@ -23,7 +24,8 @@ class RealBatches {
   // dataset: must outlive this. Errors: UserError if a batch is larger than the data.
   RealBatches(const Config& config, const Dataset& dataset, torch::Device device, Place place = Place::automatic);
 
-  // (N, C, H, W) in [-1, 1] or (N, 2). Fastest for updates in order.
+  // (N, C, H, W) in [-1, 1] or (N, 2). Fastest for updates in order. Throws UserError if the file of streamed data
+  // cannot be read.
   torch::Tensor at(int64_t update);
 
   bool on_device() const { return resident_.has_value(); }

@@ -71,6 +71,34 @@ bool AdversarialStep::is_penalty_due(size_t index, int64_t update) const {
 
 DiscriminatorReport AdversarialStep::update_discriminator(const DiscriminatorBatch& batch, double lr_factor,
                                                           bool measure) {
+  DiscriminatorForm form{{}, measure};
+  for (size_t i = 0; i < penalties_.size(); ++i) {
+    form.penalties_due.push_back(is_penalty_due(i, state_.discriminator_updates));
+  }
+  auto report = run_discriminator(form, batch, lr_factor);
+  ++state_.discriminator_updates;
+  return report;
+}
+
+GeneratorReport AdversarialStep::update_generator(const torch::Tensor& latent, const torch::Tensor& real,
+                                                  double lr_factor, bool measure) {
+  auto report = run_generator(measure, latent, real, lr_factor, ema_decay(ema_, state_.step + 1));
+  ++state_.step;
+  return report;
+}
+
+DiscriminatorReport AdversarialStep::run_discriminator(const DiscriminatorForm& form, const DiscriminatorBatch& batch,
+                                                       double lr_factor) {
+  return compute_discriminator(form, batch, lr_factor);
+}
+
+GeneratorReport AdversarialStep::run_generator(bool measure, const torch::Tensor& latent, const torch::Tensor& real,
+                                               double lr_factor, double decay) {
+  return compute_generator(measure, latent, real, lr_factor, decay);
+}
+
+DiscriminatorReport AdversarialStep::compute_discriminator(const DiscriminatorForm& form,
+                                                           const DiscriminatorBatch& batch, const Rate& lr_factor) {
   auto& discriminator = *state_.discriminator;
   torch::Tensor fake;
   {
@@ -83,15 +111,14 @@ DiscriminatorReport AdversarialStep::update_discriminator(const DiscriminatorBat
 
   DiscriminatorReport report;
   const auto loss = loss_.discriminator(critic_real, critic_fake);
-  const auto penalty = weighted_penalties(weights, batch, fake);
+  const auto penalty = weighted_penalties(form.penalties_due, weights, batch, fake);
   const auto total = penalty.defined() ? loss + penalty : loss;
 
   auto& optimizer = *state_.discriminator_optimizer;
   const auto gradients = torch::autograd::grad({total}, optimizer.parameters());
-  if (measure) report.grad_norm = global_norm(gradients);
+  if (form.measure) report.grad_norm = global_norm(gradients);
   optimizer.step(gradients, lr_factor);
   constrain();
-  ++state_.discriminator_updates;
 
   report.loss = loss.detach();
   if (penalty.defined()) {
@@ -103,8 +130,8 @@ DiscriminatorReport AdversarialStep::update_discriminator(const DiscriminatorBat
   return report;
 }
 
-GeneratorReport AdversarialStep::update_generator(const torch::Tensor& latent, const torch::Tensor& real,
-                                                  double lr_factor, bool measure) {
+GeneratorReport AdversarialStep::compute_generator(bool measure, const torch::Tensor& latent, const torch::Tensor& real,
+                                                   const Rate& lr_factor, const Rate& decay) {
   auto& generator = *state_.generator;
   const auto judging = critic(state_.discriminator->frozen_weights(), Mode::train_frozen, Use::value);
   generator.advance_parametrizations();
@@ -122,22 +149,21 @@ GeneratorReport AdversarialStep::update_generator(const torch::Tensor& latent, c
   const auto gradients = torch::autograd::grad({loss}, optimizer.parameters());
   if (measure) report.grad_norm = global_norm(gradients);
   optimizer.step(gradients, lr_factor);
-  ++state_.step;
-  if (state_.generator_ema != nullptr) update_ema(*state_.generator_ema, generator, ema_decay(ema_, state_.step));
+  if (state_.generator_ema != nullptr) update_ema(*state_.generator_ema, generator, decay);
 
   report.loss = loss.detach();
   return report;
 }
 
-torch::Tensor AdversarialStep::weighted_penalties(const EffectiveWeights& weights, const DiscriminatorBatch& batch,
-                                                  const torch::Tensor& fake) const {
+torch::Tensor AdversarialStep::weighted_penalties(const std::vector<bool>& due, const EffectiveWeights& weights,
+                                                  const DiscriminatorBatch& batch, const torch::Tensor& fake) const {
   const auto value_of = [&](const Penalty& entry, const torch::Tensor& noise) {
     if (entry.on_weights != nullptr) return entry.on_weights(matrices_of(*state_.discriminator, weights));
     return entry.on_samples(critic(weights, Mode::train_frozen, Use::input_gradient), batch.real, fake, noise);
   };
   torch::Tensor sum;
   for (size_t i = 0; i < penalties_.size(); ++i) {
-    if (!is_penalty_due(i, state_.discriminator_updates)) continue;
+    if (!due[i]) continue;
     const auto& [kind, weight, every] = penalties_[i];
     // A penalty that comes every k-th update weighs k times as much (lazy regularization, Karras et al. 2020, 3.1).
     const auto term = weight * static_cast<double>(every) * value_of(penalty(kind), batch.penalty_noise[i]);

@@ -5,6 +5,7 @@
 
 #include "losses/adversarial.h"
 #include "losses/penalties.h"
+#include "training/rate.h"
 #include "training/state.h"
 
 namespace sgan {
@@ -17,7 +18,8 @@ struct DiscriminatorBatch {
   std::vector<torch::Tensor> penalty_noise;
 };
 
-// Scalars on the device, read by whoever wants to wait for them. grad_norm only if asked for.
+// Scalars on the device, read by whoever wants to wait for them. grad_norm only if asked for. The same network's next
+// update may overwrite them.
 struct DiscriminatorReport {
   torch::Tensor loss;     // the adversarial loss alone
   torch::Tensor penalty;  // weighted sum; undefined without penalties
@@ -34,6 +36,9 @@ struct GeneratorReport {
 class AdversarialStep {
  public:
   AdversarialStep(TrainingState& state, const Config& config);
+  AdversarialStep(const AdversarialStep&) = delete;
+  AdversarialStep& operator=(const AdversarialStep&) = delete;
+  virtual ~AdversarialStep() = default;
 
   // The generator runs without graph on batch statistics and none of it moves. The discriminator's parametrizations
   // advance once; the effective weights they then give serve real, fake and every penalty.
@@ -47,7 +52,28 @@ class AdversarialStep {
   // True where penalty `index` is part of the discriminator update with this number, counted from 0.
   bool is_penalty_due(size_t index, int64_t update) const;
 
+ protected:
+  // What tells one discriminator update's operations from another's.
+  struct DiscriminatorForm {
+    std::vector<bool> penalties_due;
+    bool measure;
+    auto operator<=>(const DiscriminatorForm&) const = default;
+  };
+
+  // The updates themselves, all but the counters. Nothing in them waits for the device, and what they do there is the
+  // same each time but for what the tensors hold, so that they can be captured.
+  DiscriminatorReport compute_discriminator(const DiscriminatorForm& form, const DiscriminatorBatch& batch,
+                                            const Rate& lr_factor);
+  GeneratorReport compute_generator(bool measure, const torch::Tensor& latent, const torch::Tensor& real,
+                                    const Rate& lr_factor, const Rate& decay);
+
  private:
+  // How the updates are run: at once, operation by operation.
+  virtual DiscriminatorReport run_discriminator(const DiscriminatorForm& form, const DiscriminatorBatch& batch,
+                                                double lr_factor);
+  virtual GeneratorReport run_generator(bool measure, const torch::Tensor& latent, const torch::Tensor& real,
+                                        double lr_factor, double decay);
+
   // A forward pass in that precision, its result in the input's type.
   static torch::Tensor run(NetworkImpl& network, const torch::Tensor& input, const EffectiveWeights& weights, Mode mode,
                            Precision precision);
@@ -60,8 +86,8 @@ class AdversarialStep {
   std::pair<torch::Tensor, torch::Tensor> judge(const EffectiveWeights& weights, const torch::Tensor& real,
                                                 const torch::Tensor& fake) const;
   // Their sum, undefined where none is due.
-  torch::Tensor weighted_penalties(const EffectiveWeights& weights, const DiscriminatorBatch& batch,
-                                   const torch::Tensor& fake) const;
+  torch::Tensor weighted_penalties(const std::vector<bool>& due, const EffectiveWeights& weights,
+                                   const DiscriminatorBatch& batch, const torch::Tensor& fake) const;
   void constrain() const;
 
   TrainingState& state_;

@@ -52,6 +52,7 @@ TEST(BadInput, GetsAClearErrorAndLeavesNothing) {
       {{"train", digits, "discriminator.norm=batch"}, 2, "batch normalization mixes"},
       {{"train", digits, "device=cuda:99"}, 1, "cuda:99"},
       {{"train", digits, "device=tpu"}, 2, "tpu"},
+      {{"train", digits, "device=cpu", "execution=graph"}, 2, "execution is graph"},
       {{"train", digits, "spectral.eps=10"}, 2, "spectral.eps: got '10'"},
       {{"train", digits, "name=\xff"}, 2, "not in UTF-8"},
       {{"train", digits, "--stop-at", "0"}, 2, "--stop-at"},

@@ -115,6 +115,7 @@ TEST(Train, LeavesTheWholeRunFolder) {
   EXPECT_EQ(status["status"], "finished");
   EXPECT_EQ(status["step"], 6);
   EXPECT_EQ(status["strategy"], "spectral");
+  EXPECT_EQ(status["execution"], status["device"] == "cpu" ? "eager" : "graph");
   EXPECT_GT(status["parameters"]["generator"], 1000);
   for (const auto* file : {"config.yaml", "log.txt", "samples/reals.png", "samples/step-00000000.png",
                            "samples/step-00000003.png", "samples/step-00000006.png",

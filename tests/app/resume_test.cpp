@@ -3,6 +3,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <thread>
 
@@ -119,6 +120,50 @@ TEST(Interrupt, ACutCacheIsNamed) {
   EXPECT_THAT(outcome.err, HasSubstr("cut short while it was in use"));
 }
 
+// A checkpoint's tensors: all that follows its header, in which the config differs.
+std::string tensors_of(const std::filesystem::path& checkpoint) {
+  const auto bytes = bytes_of(checkpoint);
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  return bytes.substr(sizeof(header) + header);
+}
+
+TEST(Streaming, TrainsAsFromMemory) {
+  const TemporaryFolder folder;
+  const std::string header("\0\0\x08\x03\0\0\1\0\0\0\0\x10\0\0\0\x10", 16);  // 256 images of 16 x 16
+  std::string pixels;
+  for (int i = 0; i < 256 * 256; ++i) pixels += static_cast<char>(i * 2654435761U >> 24);
+  std::ofstream(folder / "images-idx3-ubyte", std::ios::binary) << header << pixels;
+  const auto run = [&](const std::string& name, const std::string& memory, std::vector<std::string> more) {
+    auto arguments = training("digits/none.yaml", folder / name);
+    more.insert(more.end(), {"data.kind=idx", "data.size=16", "data.path=" + (folder / "images-idx3-ubyte").string(),
+                             "data.cache=" + (folder / "cache").string(), "data.memory=" + memory});
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto outcome = run_program(arguments);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  };
+  run("resident", "resident", {});
+  run("streamed", "stream", {});
+  for (const std::string name : {"stopped", "changed"}) run(name, "stream", {"--stop-at", "17"});
+  auto config = bytes_of(folder / "changed" / "config.yaml");
+  const auto place = config.find("memory: stream");
+  ASSERT_NE(place, std::string::npos);
+  std::ofstream(folder / "changed" / "config.yaml") << config.replace(place, 14, "memory: resident");
+  for (const std::string name : {"stopped", "changed"}) {
+    ASSERT_EQ(run_program({"resume", folder / name}).exit_code, 0) << name;
+  }
+
+  const auto last = std::filesystem::path("checkpoints") / "step-00000040.safetensors";
+  const auto expected = tensors_of(folder / "resident" / last);
+  for (const std::string name : {"streamed", "stopped", "changed"}) {
+    EXPECT_TRUE(tensors_of(folder / name / last) == expected) << name;
+    EXPECT_EQ(timeless(folder / name), timeless(folder / "resident")) << name;
+    EXPECT_TRUE(bytes_of(folder / name / "samples/reals.png") == bytes_of(folder / "resident/samples/reals.png"));
+  }
+  EXPECT_THAT(bytes_of(folder / "streamed" / "run.json"), HasSubstr("streamed from the cache"));
+  EXPECT_THAT(bytes_of(folder / "changed" / "run.json"), HasSubstr("; from the cache"));
+}
+
 TEST(Interrupt, ARunOutlivesItsAudience) {
   const TemporaryFolder folder;
   const auto run = folder / "run";
@@ -163,6 +208,20 @@ TEST(Resume, RefusesAChangedConfig) {
   const auto outcome = run_program({"resume", run});
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("(loss)"), HasSubstr("would be another run")));
+}
+
+TEST(Resume, MayComputeInAnotherWay) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  auto stopped = training("digits/none.yaml", run);
+  stopped.insert(stopped.end(), {"--stop-at", "10"});
+  ASSERT_EQ(run_program(stopped).exit_code, 0);
+  auto config = bytes_of(run / "config.yaml");
+  const auto place = config.find("execution: auto");
+  ASSERT_NE(place, std::string::npos);
+  std::ofstream(run / "config.yaml") << config.replace(place, 15, "execution: eager");
+  const auto outcome = run_program({"resume", run});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
 }
 
 TEST(Resume, RefusesChangedData) {

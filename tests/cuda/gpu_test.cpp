@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <stdexcept>
 #include <string>
 
 #include "app/device.h"
@@ -97,6 +98,73 @@ TEST_F(Gpu, StreamsWaitForEachOther) {
   EXPECT_EQ(values.max().item<float>(), 100.0f);
   stream->synchronize();
   backend->synchronize(0);
+}
+
+TEST_F(Gpu, GraphsRepeatWorkOnTheirMemory) {
+  const auto stream = backend->make_stream(0);
+  auto input = torch::full({1 << 20}, 1.0, on_gpu);
+  auto total = torch::zeros({}, on_gpu);
+  torch::Tensor mean;
+  const auto work = [&] {
+    mean = (input * 2).mean();
+    total.add_(mean);
+  };
+  stream->wait_for_current();
+  stream->run(work);
+  stream->hold_current();
+  EXPECT_EQ(total.item<float>(), 2);
+
+  const auto graph = stream->capture(work);
+  EXPECT_EQ(total.item<float>(), 2);  // captured, not done
+  for (int i = 1; i <= 5; ++i) {
+    input.fill_(i);
+    graph->replay();
+    EXPECT_EQ(mean.item<float>(), 2 * i);
+  }
+  EXPECT_EQ(total.item<float>(), 2 + 2 * (1 + 2 + 3 + 4 + 5));
+}
+
+TEST_F(Gpu, GraphsOfAStreamDoNotDisturbEachOther) {
+  const auto stream = backend->make_stream(0);
+  auto input = torch::full({1 << 20}, 3.0, on_gpu);
+  torch::Tensor sum;
+  torch::Tensor product;
+  const auto add = stream->capture([&] { sum = (input + 1).add(1); });
+  auto multiply = stream->capture([&] { product = (input * 2).mul(2); });
+  multiply->replay();
+  add->replay();
+  multiply->replay();
+  EXPECT_EQ(sum.min().item<float>(), 5);
+  EXPECT_EQ(sum.max().item<float>(), 5);
+  EXPECT_EQ(product.min().item<float>(), 12);
+  EXPECT_EQ(product.max().item<float>(), 12);
+  multiply.reset();
+  input.fill_(4);
+  add->replay();
+  EXPECT_EQ(sum.min().item<float>(), 6);
+}
+
+TEST_F(Gpu, WorkThatWaitsForTheDeviceIsNotCapturedAndHarmsNothing) {
+  const auto stream = backend->make_stream(0);
+  auto values = torch::ones({8}, on_gpu);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THROW(stream->capture([&] {
+      values.add_(1);
+      values.sum().item<float>();
+    }),
+                 c10::Error);
+  }
+  EXPECT_THROW(stream->capture([] { throw std::runtime_error("own"); }), std::runtime_error);
+  EXPECT_EQ(values.sum().item<float>(), 8);
+  const auto graph = stream->capture([&] { values.add_(1); });
+  graph->replay();
+  EXPECT_EQ(values.sum().item<float>(), 16);
+  const auto memory = backend->memory(0).allocated;
+  {
+    const auto tensor = torch::empty({1 << 20}, on_gpu);
+    EXPECT_GT(backend->memory(0).allocated, memory);
+  }
+  EXPECT_EQ(backend->memory(0).allocated, memory);
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ Network train_critic(WeightKind weight, uint64_t seed) {
     const auto weights = critic->effective_weights();
     const auto value =
         loss.discriminator(critic->forward(real, weights, Mode::train), critic->forward(fake, weights, Mode::train));
-    optimizer.step(torch::autograd::grad({value}, optimizer.parameters()), 1);
+    optimizer.step(torch::autograd::grad({value}, optimizer.parameters()), 1.0);
   }
   return critic;
 }

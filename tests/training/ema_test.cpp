@@ -46,5 +46,18 @@ TEST(Ema, AveragesParametersAndCopiesBuffers) {
   EXPECT_EQ(copied, (std::set<std::string>{"_u", "_v", "running_mean", "running_var", "num_batches_tracked"}));
 }
 
+TEST(Ema, TakesADecayOnTheDevice) {
+  auto config = digits_config();
+  const auto source = trained_state(config);
+  config.seed = 1;
+  for (const double decay : {0.2, 0.75, 0.9993}) {  // the mean is taken from the nearer side
+    const auto by_number = fresh_state(config);
+    const auto by_tensor = fresh_state(config);
+    update_ema(*by_number.generator, *source.generator, decay);
+    update_ema(*by_tensor.generator, *source.generator, torch::full({}, decay, torch::kDouble));
+    EXPECT_TRUE(equal(state_of(*by_tensor.generator), state_of(*by_number.generator))) << decay;
+  }
+}
+
 }  // namespace
 }  // namespace sgan

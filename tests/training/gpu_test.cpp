@@ -4,10 +4,12 @@
 #include <cmath>
 
 #include "app/device.h"
+#include "app/graph_capture.h"
 #include "configs/loader.h"
 #include "cuda/backend.h"
 #include "run/random_streams.h"
 #include "tests/training/small_run.h"
+#include "training/captured_step.h"
 #include "training/loop.h"
 #include "training/precision.h"
 #include "training/real_batches.h"
@@ -28,11 +30,19 @@ Config preset_config(const std::string& name) {
   return config;
 }
 
+void expect_no_fallback(const std::string& why) {
+  ADD_FAILURE() << why;
+}
+
 // One step after the other, every number of it drawn on the CPU, so that all devices get the same.
 class Steps {
  public:
-  Steps(const Config& config, torch::Device device)
-      : config_(config), device_(device), state_(initial_state(config, {3, 32, 32}, device)), step_(state_, config_) {}
+  Steps(const Config& config, torch::Device device, GraphRecorder* recorder = nullptr)
+      : config_(config),
+        device_(device),
+        state_(initial_state(config, {3, 32, 32}, device)),
+        step_(recorder == nullptr ? std::make_unique<AdversarialStep>(state_, config_)
+                                  : std::make_unique<CapturedStep>(state_, config_, *recorder, expect_no_fallback)) {}
 
   TrainingState& state() { return state_; }
 
@@ -45,9 +55,9 @@ class Steps {
       const auto drawn = penalty(penalty_options.kind).draw_noise(batch.real.cpu(), noise);
       batch.penalty_noise.push_back(drawn.defined() ? drawn.to(device_) : drawn);
     }
-    const auto d = step_.update_discriminator(batch, 1.0, false).loss.item<double>();
+    const auto d = step_->update_discriminator(batch, 1.0, false).loss.item<double>();
     const auto latent = draw({16, config_.generator.latent}, seed + 3);
-    return {d, step_.update_generator(latent, batch.real, 1.0, false).loss.item<double>()};
+    return {d, step_->update_generator(latent, batch.real, 1.0, false).loss.item<double>()};
   }
 
  private:
@@ -58,7 +68,7 @@ class Steps {
   Config config_;
   torch::Device device_;
   TrainingState state_;
-  AdversarialStep step_;
+  std::unique_ptr<AdversarialStep> step_;
 };
 
 void copy_state(const TrainingState& from, TrainingState& to) {
@@ -82,16 +92,19 @@ Dataset made_up_images() {
 }
 
 // The whole loop, with device generators, batches, probe and hooks, for a few steps.
-TrainingState run_preset(const Config& config, torch::Device device, int64_t stop_at = 0) {
+TrainingState run_preset(const Config& config, torch::Device device, int64_t stop_at = 0,
+                         Execution execution = Execution::eager) {
   NoWarnings no_warnings;
   c10::WarningUtils::WarningHandlerGuard guard(&no_warnings);
   const auto data = made_up_images();
   auto state = initial_state(config, {3, 32, 32}, device);
   LoopHooks hooks;
   hooks.on_log = [](const LogPoint& point) { EXPECT_TRUE(std::isfinite(point.loss_d + point.loss_g)); };
+  hooks.on_fallback = expect_no_fallback;
   hooks.stop_requested = [&] { return state.step == stop_at; };
-  run_loop(config, state, data, device, hooks);
-  if (state.step < config.train.steps) run_loop(config, state, data, device, {});
+  const auto recorder = make_graph_recorder(execution, device);
+  run_loop(config, state, data, device, hooks, recorder.get());
+  if (state.step < config.train.steps) run_loop(config, state, data, device, {}, recorder.get());
   return state;
 }
 
@@ -170,6 +183,73 @@ TEST_F(GpuTraining, RepeatsAndResumesBitForBit) {
       for (size_t i = 0; i < expected.size(); ++i) {
         EXPECT_TRUE(torch::equal(actual[i].second, expected[i].second)) << expected[i].first << ", stop " << stop_at;
       }
+    }
+  }
+}
+
+// Relative length of the difference of what a step has changed, over all tensors of both networks and optimizers but
+// their counters, which are to be equal.
+double difference_of_changes(const Tensors& before, const Tensors& expected, const Tensors& actual) {
+  double difference = 0;
+  double change = 0;
+  for (const auto& [name, tensor] : expected) {
+    if (name.ends_with(".step") || name.ends_with("num_batches_tracked")) {
+      EXPECT_TRUE(torch::equal(actual.at(name), tensor)) << name;
+      continue;
+    }
+    const auto wide = tensor.to(torch::kDouble);
+    difference += (actual.at(name).to(torch::kDouble) - wide).square().sum().item<double>();
+    change += (wide - before.at(name).to(torch::kDouble)).square().sum().item<double>();
+  }
+  return std::sqrt(difference / change);
+}
+
+// The kernels are the same, in the same order, but for the rates, which a captured update rounds to float32. Each step
+// from the same state, as above.
+TEST_F(GpuTraining, CapturedUpdatesAgreeWithEagerOnes) {
+  for (const auto precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
+    set_precision(precision, gpu);
+    for (const char* name : {"sngan-cnn", "sngan-resnet", "wgan-gp", "wgan-clip", "r3gan-losses"}) {
+      SCOPED_TRACE(std::string(name) + " " + std::string(name_of(precision)));
+      auto config = preset_config(name);
+      config.precision = precision;
+      const auto recorder = make_graph_recorder(Execution::graph, gpu);
+      Steps eager(config, gpu);
+      Steps captured(config, gpu, recorder.get());
+      for (int64_t i = 0; i < 8; ++i) {  // the third is captured
+        copy_state(eager.state(), captured.state());
+        const auto before = copy_of(tensors_of(eager.state()));
+        const auto [expected_d, expected_g] = eager.take(i);
+        const auto [d, g] = captured.take(i);
+        EXPECT_NEAR(d, expected_d, 1e-5 * std::max(1.0, std::abs(expected_d))) << "step " << i;
+        EXPECT_NEAR(g, expected_g, 1e-5 * std::max(1.0, std::abs(expected_g))) << "step " << i;
+        EXPECT_LT(difference_of_changes(before, tensors_of(eager.state()), tensors_of(captured.state())), 1e-3)
+            << "step " << i;
+      }
+    }
+  }
+}
+
+TEST_F(GpuTraining, EveryPresetIsCapturedInEveryPrecision) {
+  for (const char* name : kPresets) {
+    for (const auto& [precision, precision_name] : Names<Precision>::table) {
+      SCOPED_TRACE(std::string(name) + " " + std::string(precision_name));
+      set_precision(precision, gpu);
+      auto config = short_run(name, 8);
+      config.precision = precision;
+      run_preset(config, gpu, 0, Execution::graph);
+    }
+  }
+}
+
+TEST_F(GpuTraining, CapturedRunsRepeatAndResumeBitForBit) {
+  set_precision(Precision::fp32, gpu);
+  for (const char* name : {"sngan-cnn", "wgan-gp"}) {
+    SCOPED_TRACE(name);
+    const auto config = short_run(name, 12);
+    const auto expected = tensors_of(run_preset(config, gpu, 0, Execution::graph));
+    for (const int64_t stop_at : {0, 5}) {
+      EXPECT_TRUE(equal(tensors_of(run_preset(config, gpu, stop_at, Execution::graph)), expected)) << stop_at;
     }
   }
 }

@@ -117,6 +117,26 @@ TEST_P(EveryOptimizer, TakesGradientsOfAnyLayout) {
   for (size_t i = 0; i < actual.size(); ++i) EXPECT_TRUE(close(actual[i], expected[i], 1e-15)) << kNames[i];
 }
 
+// In float32, the type that trains: a rate on the device is rounded to it before it multiplies.
+TEST_P(EveryOptimizer, TakesARateOnTheDevice) {
+  std::vector<torch::Tensor> expected;
+  std::vector<torch::Tensor> actual;
+  for (const auto& parameter : make_parameters()) {
+    expected.push_back(parameter.detach().to(torch::kFloat));
+    actual.push_back(expected.back().clone());
+  }
+  Optimizer by_number(named(expected), GetParam().options);
+  Optimizer by_tensor(named(actual), GetParam().options);
+  for (int64_t step = 0; step < 20; ++step) {
+    std::vector<torch::Tensor> gradients;
+    for (const auto& gradient : gradients_at(step)) gradients.push_back(gradient.to(torch::kFloat));
+    const double factor = 1 - 0.03 * static_cast<double>(step);
+    by_number.step(gradients, factor);
+    by_tensor.step(gradients, torch::full({}, factor, torch::kDouble));
+  }
+  for (size_t i = 0; i < actual.size(); ++i) EXPECT_TRUE(close(actual[i], expected[i], 2e-6)) << kNames[i];
+}
+
 TEST_P(EveryOptimizer, NamesItsStateAndSharesIt) {
   const auto parameters = make_parameters();
   Optimizer optimizer(named(parameters), GetParam().options);

@@ -1,8 +1,16 @@
 #include "training/real_batches.h"
 
+#include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "data/sample_file.h"
+#include "run/atomic_file.h"
 #include "run/random_streams.h"
+#include "tests/data/user_error.h"
+#include "tests/temporary_folder.h"
 #include "tests/training/small_run.h"
 
 namespace sgan {
@@ -37,6 +45,45 @@ TEST(RealBatches, AreTheSameWhereTheDataStayOnTheDevice) {
   for (const int64_t update : {0, 1, 1023, 1024, 3000, 7}) {
     EXPECT_TRUE(torch::equal(resident.at(update), host.at(update))) << update;
   }
+}
+
+// The same data with their images in a file.
+Dataset streamed(const Dataset& data, const std::filesystem::path& path) {
+  write_file_atomically(path, {static_cast<const char*>(data.samples.const_data_ptr()), data.samples.nbytes()});
+  Dataset result = data;
+  result.file = std::make_shared<SampleFile>(FileDescriptor(path, O_RDONLY), data.samples.sizes().vec(), 0);
+  return result;
+}
+
+TEST(RealBatches, AreTheSameStreamed) {
+  const TemporaryFolder folder;
+  const auto config = mirrored_config();
+  const auto data = dataset_of(config);
+  auto in_file = streamed(data, folder / "images");
+  in_file.samples = torch::zeros_like(data.samples);  // they come from the file alone
+  RealBatches host(config, data, torch::kCPU);
+  RealBatches batches(config, in_file, torch::kCPU);
+  EXPECT_FALSE(batches.on_device());
+  for (const int64_t update :
+       {0, 1, 2, 2, 7, 8, 239, 240, 3, 0}) {  // in order, from the thread that reads ahead, and not
+    EXPECT_TRUE(torch::equal(batches.at(update), host.at(update))) << update;
+  }
+}
+
+TEST(RealBatches, AFailedReadReachesTheCaller) {
+  const TemporaryFolder folder;
+  const auto config = mirrored_config();
+  const auto data = streamed(dataset_of(config), folder / "images");
+  RealBatches batches(config, data, torch::kCPU);
+  const auto batch = batches.at(0);
+  const auto whole = std::filesystem::file_size(folder / "images");
+  std::filesystem::resize_file(folder / "images", 0);
+  error_of([&] { batches.at(1); });  // it was read ahead, perhaps before the cut; then this reads ahead what is gone
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(error_of([&] { batches.at(2); }), ::testing::HasSubstr("images was cut short while it was in use"));
+  }
+  std::filesystem::resize_file(folder / "images", whole);  // zeros now, but all there
+  EXPECT_EQ(batches.at(2).sizes(), batch.sizes());
 }
 
 }  // namespace
