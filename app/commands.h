@@ -18,6 +18,8 @@ void add_sample_command(CLI::App& program);
 void add_evaluate_command(CLI::App& program);
 void add_lipschitz_command(CLI::App& program);
 void add_export_command(CLI::App& program);
+void add_import_command(CLI::App& program);
+void add_quantize_command(CLI::App& program);
 void add_compare_command(CLI::App& program);
 void add_report_command(CLI::App& program);
 void add_view_command(CLI::App& program);
@@ -25,5 +27,6 @@ void add_config_command(CLI::App& program);
 void add_summary_command(CLI::App& program);
 void add_data_command(CLI::App& program);
 void add_bench_command(CLI::App& program);
+void add_doctor_command(CLI::App& program);
 
 }  // namespace sgan

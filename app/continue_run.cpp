@@ -6,7 +6,11 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "app/failure.h"
+#include "app/last_checkpoint.h"
+#include "app/overrides.h"
 #include "app/progress.h"
+#include "app/run_log.h"
 #include "app/session.h"
 #include "configs/error.h"
 #include "configs/loader.h"
@@ -16,37 +20,47 @@
 namespace sgan {
 namespace {
 
-// The newest checkpoint that is whole; none where the run was killed before its first.
-std::optional<Checkpoint> last_good(const RunFolder& folder) {
-  const auto checkpoints = folder.checkpoints();
-  for (auto entry = checkpoints.rbegin(); entry != checkpoints.rend(); ++entry) {
-    try {
-      return read_checkpoint(entry->second);
-    } catch (const UserError& error) {
-      // Out of the way, so that retention does not count it among the good ones.
-      auto aside = entry->second;
-      aside += ".damaged";
-      tell(fmt::format("warning: {}\nwarning: kept as {}\n", error.what(), aside.filename().string()));
-      std::filesystem::rename(entry->second, aside);
-    }
-  }
-  if (checkpoints.empty()) return std::nullopt;
-  throw UserError(fmt::format("no checkpoint in {} can be read. Start a new run with `spectral-gan train {}`.",
-                              folder.path().string(), folder.config_path().string()));
+// What the run was trained with so far.
+Config trained_config(const RunFolder& folder, const std::optional<Checkpoint>& checkpoint) {
+  if (!checkpoint) return load_config(folder.config_path());
+  return parse_resolved_config(checkpoint->record.config, checkpoint->path.string() + " (config)");
 }
 
-void check_config_unchanged(const RunFolder& folder, const Config& config, const Checkpoint& checkpoint) {
-  const auto trained = parse_resolved_config(checkpoint.record.config, checkpoint.path.string() + " (config)");
-  auto keys = differing_keys(trained, config);
-  // These say where and how to compute, not what.
-  std::erase_if(keys,
-                [](const std::string& key) { return key == "device" || key == "execution" || key == "data.memory"; });
-  if (keys.empty()) return;
-  throw UserError(fmt::format("{} differs from the config that {} was trained with ({}), so going on would be another "
-                              "run. Undo the change, or start a new run with `spectral-gan train {}`.",
-                              folder.config_path().string(), checkpoint.path.string(), fmt::join(keys, ", "),
-                              folder.config_path().string()),
-                  UserError::Kind::usage);
+void refuse_changes(const RunFolder& folder, const std::vector<KeyChange>& changes,
+                    const std::optional<Checkpoint>& checkpoint) {
+  const auto& path = folder.path().string();
+  std::vector<std::string> keys;
+  for (const auto& change : changes) keys.push_back(change.key);
+  throw UserError(
+      fmt::format(
+          "the config differs from the one that {} was trained with ({}), so going on would be another run: {}. "
+          "Undo the change, go on with it by `spectral-gan resume {} --override`, which the run records, or "
+          "start a new run with `spectral-gan train {}`.",
+          checkpoint ? checkpoint->path.string() : path, fmt::join(keys, ", "), change_text(changes), path,
+          folder.config_path().string()),
+      UserError::Kind::usage);
+}
+
+// Restores the state; where the config was changed, an error says by what.
+void restore_changed(const Checkpoint& checkpoint, const RunFolder& folder, const std::vector<KeyChange>& changes,
+                     TrainingState& state) {
+  try {
+    restore(checkpoint, state);
+  } catch (const UserError& error) {
+    if (changes.empty()) throw;
+    throw UserError(
+        fmt::format("this change makes another state than the run's, so no checkpoint fits it: {}. ({}) Only "
+                    "keys that leave all tensors as they are can be overridden; start a new run with "
+                    "`spectral-gan train {}` for others. Nothing was changed.",
+                    change_text(changes), error.what(), folder.config_path().string()),
+        UserError::Kind::usage);
+  }
+}
+
+// True where no step is left. A run that ends by time does so when its last step is done, unless it was given more.
+bool is_done(const Checkpoint& checkpoint, const Config& trained, const Config& config) {
+  const auto& record = checkpoint.record;
+  return record.step >= config.train.steps || (record.last && config.train.seconds == trained.train.seconds);
 }
 
 void check_data_unchanged(const Prepared& prepared, const Checkpoint& checkpoint) {
@@ -57,47 +71,63 @@ void check_data_unchanged(const Prepared& prepared, const Checkpoint& checkpoint
                   checkpoint.path.string(), prepared.dataset.description));
 }
 
-// Seconds of updates until the checkpoint; the metrics line before it is as near as runs without a budget need it.
-double train_seconds(const RunFolder& folder, const Checkpoint& checkpoint) {
-  if (checkpoint.record.train_us > 0) return static_cast<double>(checkpoint.record.train_us) / 1e6;
-  if (checkpoint.record.metrics_lines == 0) return 0;
-  const auto lines = read_metrics(folder.metrics_path());
-  const auto index = static_cast<size_t>(checkpoint.record.metrics_lines - 1);
-  return index < lines.size() ? lines[index].value("train_s", 0.0) : 0;
-}
-
 void finish(RunFolder& folder, int64_t steps) {
   // A run killed between its last checkpoint and its status still says running.
   auto status = folder.read_status();
   status["status"] = "finished";
   status["step"] = steps;
+  for (const char* key : {"failure", "why"}) status.erase(key);
+  if (!status.contains("end") || status["end"].is_null()) status["end"] = now_text();
   folder.write_status(status);
   tell(fmt::format("{} is finished: all {} steps are done\n", folder.path().string(), steps));
   fmt::print("{}\n", folder.path().string());
 }
 
+// prepare(), whose failure is the run's: no memory, no device, data that are gone. A config that is refused is not.
+Prepared prepare_again(RunFolder& folder, const Config& config) {
+  try {
+    return prepare(config);
+  } catch (const std::exception& error) {
+    const auto* user_error = dynamic_cast<const UserError*>(&error);
+    if (user_error == nullptr || user_error->kind() == UserError::Kind::failure) record_failure(folder, explain(error));
+    throw;
+  }
+}
+
 }  // namespace
 
-void continue_run(RunFolder& folder, const Config& config, std::optional<int64_t> stop_at) {
-  const auto checkpoint = last_good(folder);
+void continue_run(RunFolder& folder, const Config& config, std::optional<int64_t> stop_at, ChangedConfig changed) {
+  const auto checkpoint = last_good_checkpoint(folder);
   const auto step = checkpoint ? checkpoint->record.step : 0;
-  if (checkpoint) check_config_unchanged(folder, config, *checkpoint);
-  if (step >= config.train.steps || (checkpoint && checkpoint->record.last)) return finish(folder, step);
+  const auto trained = trained_config(folder, checkpoint);
+  const auto changes = run_changes(trained, config);
+  const auto news = unrecorded(folder, step, changes);
+  if (!news.empty() && changed == ChangedConfig::refused) refuse_changes(folder, news, checkpoint);
+  check_may_change(folder, changes);
+  if (checkpoint && is_done(*checkpoint, trained, config)) {
+    if (!news.empty()) record_override(folder, config, step, news);
+    return finish(folder, step);
+  }
   if (stop_at && *stop_at <= step) {
     throw UserError(fmt::format("--stop-at {}: the run is at step {} already. Give a later step.", *stop_at, step),
                     UserError::Kind::usage);
   }
 
-  auto prepared = prepare(config);
+  auto prepared = prepare_again(folder, config);
   if (checkpoint) {
     check_data_unchanged(prepared, *checkpoint);
-    restore(*checkpoint, prepared.state);
-    prepared.state.train_seconds = train_seconds(folder, *checkpoint);
+    restore_changed(*checkpoint, folder, changes, prepared.state);
+    auto& state = prepared.state;
+    state.other_batches_images += state.discriminator_updates * (trained.train.batch - config.train.batch);
+    state.train_seconds = train_seconds(folder, *checkpoint);
     tell(fmt::format("resuming {} from step {}\n", folder.path().string(), step));
   } else {
     initialize_from_first_batch(config, prepared);
     tell(fmt::format("{} has no checkpoint yet: starting from step 0\n", folder.path().string()));
   }
+  if (changed == ChangedConfig::recorded) record_override(folder, config, step, news);
+  if (!news.empty()) tell(fmt::format("overridden: {}\n", change_text(news)));
+  forget_later_steps(folder.log_path(), step);
   const auto metrics_lines = checkpoint ? checkpoint->record.metrics_lines : 0;
   const bool finished = run_session(folder, config, prepared, metrics_lines, stop_at);
   end_session(folder, finished, prepared.state.step);

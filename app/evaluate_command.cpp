@@ -257,7 +257,7 @@ void evaluate(Arguments arguments) {
 void add_evaluate_command(CLI::App& program) {
   auto arguments = std::make_shared<Arguments>();
   auto* command = program.add_subcommand("evaluate", "Score a run's generator, each score with its protocol");
-  command->add_option("run", arguments->run, "Run folder or checkpoint file")->required()->type_name("RUN");
+  command->add_option("run", arguments->run, "Run folder, checkpoint or quantized file")->required()->type_name("RUN");
   command
       ->add_option("--metrics", arguments->metrics, "Scores, with commas between (default: evaluation.metrics, auto)")
       ->type_name("LIST");

@@ -4,17 +4,28 @@
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <cctype>
+#include <chrono>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
 
 #include "app/commands.h"
+#include "app/interrupt.h"
 #include "app/loaded_checkpoint.h"
+#include "app/model_card.h"
 #include "app/progress.h"
+#include "app/tensorboard_log.h"
 #include "configs/error.h"
 #include "exchange/certified_network.h"
+#include "exchange/onnx_model.h"
+#include "exchange/python_module.h"
 #include "models/factory.h"
 #include "report/text_table.h"
+#include "run/atomic_file.h"
 #include "run/format.h"
 #include "run/tensor_file.h"
 
@@ -25,20 +36,36 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kFormat = "spectral-gan network";
 
+constexpr const char* kTensorboard = "tensorboard";
+
 constexpr const char* kFooter =
-    "\nWrites one network as a safetensors file of plain layers: `conv0.weight` is the weight it computes with, "
-    "whatever\n"
-    "parametrization trained it, so equal PyTorch modules load it by name without any.\n\n"
+    "\nWrites one network for other programs, as it computes in eval mode: `conv0.weight` is the weight it computes "
+    "with,\n"
+    "whatever parametrization trained it. Beside it lies a model card, FILE.md: how to load it, its scores with their\n"
+    "protocol, its config, its licence.\n\n"
+    "  safetensors             the weights, for equal PyTorch modules by name\n"
+    "  onnx                    the whole network, opset 17, for batches of any size\n"
+    "  torchscript-compatible  NAME.py, a PyTorch module in plain code that torch.jit.script takes, which reads\n"
+    "                          NAME.safetensors beside it; no pickle\n"
+    "  tensorboard             no network, but event files of whole runs, or of a folder of runs: scalars, sample "
+    "grids,\n"
+    "                          histograms, config, HParams. In RUN/tensorboard, or DIR/<run> with --out DIR.\n"
+    "                          --follow keeps them up with runs in training, until those end or Ctrl-C.\n\n"
     "--certified takes the discriminator and divides it by its certified Lipschitz bound (l2, eval mode, all inputs), "
     "so\n"
     "that it provably is 1-Lipschitz, or --constant. It stays the same function up to one factor, which the file's\n"
     "metadata says with every layer's bound and its method. Bounds hold for the float32 numbers in the file, in exact\n"
     "arithmetic.\n\n"
     "  spectral-gan export RUN --network generator --out generator.safetensors\n"
-    "  spectral-gan export RUN --certified --out critic.safetensors\n";
+    "  spectral-gan export RUN --format onnx --licence CC-BY-4.0\n"
+    "  spectral-gan export RUN --certified --out critic.safetensors\n"
+    "  spectral-gan export outputs/digits --format tensorboard --follow && tensorboard --logdir outputs/digits\n";
 
 struct Arguments {
-  std::string run;
+  std::vector<std::string> runs;
+  std::string format = "safetensors";
+  std::string licence;
+  bool follow = false;
   std::optional<int64_t> step;
   std::string network;
   std::string weights = "auto";
@@ -53,15 +80,37 @@ std::string network_name(const Arguments& arguments) {
   return arguments.certified ? "discriminator" : "generator";
 }
 
+ExportFormat format_of(const Arguments& arguments) {
+  if (arguments.format == "onnx") return ExportFormat::onnx;
+  return arguments.format == "safetensors" ? ExportFormat::safetensors : ExportFormat::torchscript_compatible;
+}
+
+[[noreturn]] void refuse(const std::string& why) {
+  throw UserError(why, UserError::Kind::usage);
+}
+
 void check(const Arguments& arguments) {
-  if (!std::isfinite(arguments.constant)) {
-    throw UserError("--constant must be a finite number above 0.", UserError::Kind::usage);
-  }
+  if (!std::isfinite(arguments.constant)) refuse("--constant must be a finite number above 0.");
   if (arguments.certified && network_name(arguments) == "generator") {
-    throw UserError("--certified is for the discriminator, and --network says generator.", UserError::Kind::usage);
+    refuse("--certified is for the discriminator, and --network says generator.");
   }
   if (network_name(arguments) == "discriminator" && arguments.weights == "ema") {
-    throw UserError("only the generator has averaged weights; leave --weights ema out.", UserError::Kind::usage);
+    refuse("only the generator has averaged weights; leave --weights ema out.");
+  }
+  if (arguments.format == kTensorboard) {
+    const bool other = arguments.step || !arguments.network.empty() || arguments.weights != "auto" ||
+                       arguments.certified || !arguments.licence.empty();
+    if (other) {
+      refuse(
+          "--format tensorboard writes whole runs: leave --step, --network, --weights, --certified and --licence "
+          "out.");
+    }
+    return;
+  }
+  if (arguments.follow) refuse("--follow goes with --format tensorboard alone.");
+  if (arguments.runs.size() != 1) {
+    refuse(fmt::format("a network is exported from one RUN, and {} are given; only --format tensorboard takes several.",
+                       arguments.runs.size()));
   }
 }
 
@@ -69,35 +118,63 @@ void check(const Arguments& arguments) {
 std::filesystem::path checked(const std::filesystem::path& out, const LoadedCheckpoint& loaded) {
   std::error_code error;
   const auto target = std::filesystem::weakly_canonical(out, error);
-  const auto refuse = [&](const std::string& why) {
-    throw UserError(fmt::format("--out {}: {}. Name another file.", out.string(), why), UserError::Kind::usage);
+  const auto refuse_out = [&](const std::string& why) {
+    refuse(fmt::format("--out {}: {}. Name another file.", out.string(), why));
   };
   if (std::filesystem::exists(target, error) && !std::filesystem::is_regular_file(target, error)) {
-    refuse("this is no regular file");
+    refuse_out("this is no regular file");
   }
   const auto source = std::filesystem::weakly_canonical(loaded.checkpoint.path, error);
   const bool among_checkpoints = !loaded.run.empty() && target.parent_path() == source.parent_path();
-  if (target == source || among_checkpoints) refuse("checkpoints lie there, which an export must not replace");
+  if (target == source || among_checkpoints) refuse_out("checkpoints lie there, which an export must not replace");
   return out;
 }
 
-std::filesystem::path out_path(const LoadedCheckpoint& loaded, const Arguments& arguments) {
-  if (!arguments.out.empty()) return checked(arguments.out, loaded);
-  if (loaded.run.empty()) {
-    throw UserError("a checkpoint file has no run folder to write to: say where with --out FILE.safetensors",
-                    UserError::Kind::usage);
-  }
-  return loaded.run / "exports" /
-         fmt::format("step-{:08}-{}{}.safetensors", loaded.step(), network_name(arguments),
-                     arguments.certified ? "-certified" : "");
+// Python imports no file of another name.
+bool is_module_name(const std::string& name) {
+  const auto is_letter = [](unsigned char c) { return std::isalpha(c) != 0 || c == '_'; };
+  return !name.empty() && is_letter(static_cast<unsigned char>(name[0])) &&
+         std::ranges::all_of(name, [&](unsigned char c) { return is_letter(c) || std::isdigit(c) != 0; });
 }
 
-std::map<std::string, std::string> metadata_of(const LoadedCheckpoint& loaded, const std::string& network) {
+std::filesystem::path out_path(const LoadedCheckpoint& loaded, const Arguments& arguments) {
+  const bool is_module = format_of(arguments) == ExportFormat::torchscript_compatible;
+  if (!arguments.out.empty()) {
+    const auto& out = arguments.out;
+    if (is_module && (out.extension() != ".py" || !is_module_name(out.stem().string()))) {
+      refuse(fmt::format("--out {}: Python imports NAME.py alone, NAME of letters, digits and _. Name another file.",
+                         out.string()));
+    }
+    if (is_module) checked(std::filesystem::path(out).replace_extension(".safetensors"), loaded);
+    return checked(out, loaded);
+  }
+  const char* ending = is_module ? "py" : format_of(arguments) == ExportFormat::onnx ? "onnx" : "safetensors";
+  if (loaded.run.empty()) {
+    refuse(fmt::format("a checkpoint file has no run folder to write to: say where with --out FILE.{}", ending));
+  }
+  const auto what = network_name(arguments) + (arguments.certified ? "-certified" : "");
+  auto name = fmt::format("step-{:08}-{}", loaded.step(), what);
+  if (is_module) {
+    name = fmt::format("{}_step_{:08}", what, loaded.step());
+    std::ranges::replace(name, '-', '_');
+  }
+  return loaded.run / "exports" / fmt::format("{}.{}", name, ending);
+}
+
+std::map<std::string, std::string> metadata_of(const LoadedCheckpoint& loaded, const Arguments& arguments) {
   return {{"format", kFormat},
-          {"network", network},
+          {"network", network_name(arguments)},
           {"step", std::to_string(loaded.step())},
           {"sample_shape", fmt::format("{}", fmt::join(loaded.checkpoint.record.sample_shape, " "))},
+          {"licence", arguments.licence.empty() ? "unknown" : arguments.licence},
           {"config", loaded.checkpoint.record.config}};
+}
+
+NetworkSignature signature_of(const LoadedCheckpoint& loaded, const std::string& network) {
+  const auto& shape = loaded.checkpoint.record.sample_shape;
+  const std::string samples = shape.size() == 3 ? "images" : "points";
+  if (network == "generator") return {network, "latent", {loaded.config.generator.latent}, samples, shape};
+  return {network, samples, shape, "critic", {}};
 }
 
 Json certificate_json(const CertifiedNetwork& certified) {
@@ -129,8 +206,13 @@ void print_certificate(const CertifiedNetwork& certified) {
                   certified.upper, format_number(certified.constant, 6), format_number(certified.scale, 5)));
 }
 
-PlainNetwork export_generator(const LoadedCheckpoint& loaded, const Arguments& arguments,
-                              std::map<std::string, std::string>& metadata) {
+struct Exported {
+  Network network;
+  PlainNetwork plain;
+};
+
+Exported export_generator(const LoadedCheckpoint& loaded, const Arguments& arguments,
+                          std::map<std::string, std::string>& metadata) {
   const auto& record = loaded.checkpoint.record;
   if (arguments.weights == "ema" && !record.averaged) {
     throw UserError(fmt::format("{} holds no averaged weights: it was trained with ema.decay 0. Use --weights raw.",
@@ -141,16 +223,16 @@ PlainNetwork export_generator(const LoadedCheckpoint& loaded, const Arguments& a
   metadata["weights"] = averaged ? "ema" : "raw";
   const auto network = make_generator(loaded.config, record.sample_shape);
   restore_generator(loaded.checkpoint, *network, averaged);
-  return plain_network(*network);
+  return {network, plain_network(*network)};
 }
 
-PlainNetwork export_discriminator(const LoadedCheckpoint& loaded, const Arguments& arguments,
-                                  std::map<std::string, std::string>& metadata) {
+Exported export_discriminator(const LoadedCheckpoint& loaded, const Arguments& arguments,
+                              std::map<std::string, std::string>& metadata) {
   const auto network = make_discriminator(loaded.config, loaded.checkpoint.record.sample_shape);
   restore_discriminator(loaded.checkpoint, *network);
   const bool normalized = loaded.config.discriminator.gradient_normalization;
   if (normalized) metadata["critic"] = "f / (|grad f| + |f|) of this network f, which is not part of the file";
-  if (!arguments.certified) return plain_network(*network);
+  if (!arguments.certified) return {network, plain_network(*network)};
   if (normalized) {
     throw UserError(
         "this critic is normalized by its gradient, which no file of layers holds, so --certified cannot speak of it. "
@@ -162,20 +244,58 @@ PlainNetwork export_discriminator(const LoadedCheckpoint& loaded, const Argument
   const auto certificate = certificate_json(certified);
   metadata["lipschitz"] = certificate.dump();
   if (!arguments.json) print_certificate(certified);
-  return std::move(certified.plain);
+  return {network, std::move(certified.plain)};
+}
+
+// What a reader must know of the numbers.
+std::string notes_of(const std::map<std::string, std::string>& metadata) {
+  std::string notes;
+  if (metadata.contains("critic")) notes += fmt::format("The trained critic is {}.", metadata.at("critic"));
+  if (metadata.contains("lipschitz")) {
+    const auto certificate = Json::parse(metadata.at("lipschitz"));
+    notes += fmt::format(
+        "Its Lipschitz constant (l2, eval mode, all inputs) is at most {} (certified; {}). It is {} times the trained "
+        "function.",
+        certificate["upper"].get<double>(), certificate["arithmetic"].get<std::string>(),
+        certificate["scale"].get<double>());
+  }
+  return notes;
+}
+
+void write_network(Exported exported, const ModelCard& card, std::map<std::string, std::string> metadata) {
+  auto [network, plain] = std::move(exported);
+  if (card.format == ExportFormat::onnx) {
+    write_file_atomically(card.file, onnx_model(*network, plain, card.signature, metadata));
+    return;
+  }
+  auto weights = card.file;
+  if (card.format == ExportFormat::torchscript_compatible) {
+    weights.replace_extension(".safetensors");
+    write_file_atomically(card.file, python_module(*network, card.signature, card.file.stem().string()));
+  }
+  save_tensors(weights, {std::move(plain.tensors), std::move(metadata)});
 }
 
 void export_network(const Arguments& arguments) {
-  check(arguments);
-  const auto loaded = load_checkpoint(arguments.run, arguments.step);
+  const auto loaded = load_checkpoint(arguments.runs.front(), arguments.step);
   const auto out = out_path(loaded, arguments);
   const auto name = network_name(arguments);
-  auto metadata = metadata_of(loaded, name);
-  auto plain = name == "generator" ? export_generator(loaded, arguments, metadata)
-                                   : export_discriminator(loaded, arguments, metadata);
+  auto metadata = metadata_of(loaded, arguments);
+  auto exported = name == "generator" ? export_generator(loaded, arguments, metadata)
+                                      : export_discriminator(loaded, arguments, metadata);
+  ModelCard card{.format = format_of(arguments),
+                 .signature = signature_of(loaded, name),
+                 .weights = metadata.contains("weights") ? metadata.at("weights") : "",
+                 .licence = arguments.licence,
+                 .notes = notes_of(metadata),
+                 .file = out};
+  if (const auto scores = scores_of(loaded, card); !scores.empty()) metadata["scores"] = scores.dump();
   if (arguments.out.empty()) std::filesystem::create_directories(out.parent_path());
   const std::string certificate = arguments.certified ? metadata.at("lipschitz") : "";
-  save_tensors(out, {std::move(plain.tensors), std::move(metadata)});
+  write_network(std::move(exported), card, std::move(metadata));
+  const auto card_path = checked(out.string() + ".md", loaded);
+  write_file_atomically(card_path, model_card(loaded, card));
+  tell(fmt::format("model card: {}\n", card_path.string()));
   if (arguments.json) {
     fmt::print("{}\n", Json::parse(certificate).dump(2));
     tell(fmt::format("written: {}\n", out.string()));
@@ -184,12 +304,79 @@ void export_network(const Arguments& arguments) {
   }
 }
 
+// The runs that the command line names, each with its log; those that are there already stay.
+void find_logs(const Arguments& arguments, std::map<std::filesystem::path, TensorboardLog>& logs) {
+  std::map<std::filesystem::path, std::filesystem::path> taken;  // by output folder
+  for (const auto& argument : arguments.runs) {
+    const auto runs = find_runs(argument);
+    if (runs.empty() && !arguments.follow) {
+      refuse(fmt::format(
+          "{} is no run and holds none. Give the folder that `spectral-gan train` printed, or one above.", argument));
+    }
+    for (const auto& [run, name] : runs) {
+      const auto out = arguments.out.empty() ? run / "tensorboard" : arguments.out / name;
+      const auto [place, is_new] = taken.emplace(out, run);
+      if (!is_new && place->second != run) {
+        refuse(fmt::format("{} and {} would both be written to {}. Export them with two --out folders.",
+                           place->second.string(), run.string(), out.string()));
+      }
+      logs.try_emplace(run, run, out);
+    }
+  }
+}
+
+void export_tensorboard(const Arguments& arguments) {
+  std::map<std::filesystem::path, TensorboardLog> logs;
+  std::set<std::filesystem::path> finished;
+  const bool runs_alone = std::ranges::all_of(arguments.runs, [](const auto& argument) {
+    const auto runs = find_runs(argument);
+    return runs.size() == 1 && runs.front().first == argument;
+  });
+  if (arguments.follow) catch_interrupts("stopping after this look; once more to stop at once");
+  while (true) {
+    find_logs(arguments, logs);
+    bool any_running = false;
+    for (auto& [run, log] : logs) {
+      const bool is_running = arguments.follow && log.is_running();  // before the look, which then sees its last step
+      log.update();
+      if (is_running) finished.erase(run);
+      if (!is_running && finished.insert(run).second) {
+        log.finish();
+        fmt::print("{}\n", log.out().string());
+        std::fflush(stdout);
+      }
+      any_running = any_running || is_running;
+    }
+    if (!arguments.follow || interrupt_requested() || (runs_alone && !any_running)) break;
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+  for (auto& [run, log] : logs) {
+    if (finished.contains(run)) continue;
+    log.finish();
+    fmt::print("{}\n", log.out().string());
+  }
+}
+
+void export_what_is_asked(const Arguments& arguments) {
+  check(arguments);
+  if (arguments.format == kTensorboard) {
+    export_tensorboard(arguments);
+  } else {
+    export_network(arguments);
+  }
+}
+
 }  // namespace
 
 void add_export_command(CLI::App& program) {
   auto arguments = std::make_shared<Arguments>();
-  auto* command = program.add_subcommand("export", "Take a trained network away as plain weights, or certified");
-  command->add_option("run", arguments->run, "Run folder or checkpoint file")->required()->type_name("RUN");
+  auto* command = program.add_subcommand("export", "Take a trained network or a run's log to other programs");
+  command->add_option("run", arguments->runs, "Run folder or checkpoint file; for tensorboard also folders of runs")
+      ->required()
+      ->type_name("RUN");
+  command->add_option("--format", arguments->format, "What to write")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"safetensors", "onnx", "torchscript-compatible", kTensorboard}));
   command->add_option("--network", arguments->network, "Which one (default: generator; discriminator if --certified)")
       ->check(CLI::IsMember({"generator", "discriminator"}));
   command->add_option("--weights", arguments->weights, "Generator's averaged (ema) or raw weights; auto: ema if any")
@@ -203,11 +390,14 @@ void add_export_command(CLI::App& program) {
       ->needs(certified);
   command->add_option("--step", arguments->step, "Which of the run's checkpoints (default: the last)")
       ->type_name("STEP");
-  command->add_option("--out", arguments->out, "File to write (default: in the run's exports folder)")
-      ->type_name("FILE");
+  command->add_option("--licence", arguments->licence, "Licence of the weights, for the model card, e.g. CC-BY-4.0")
+      ->type_name("TEXT");
+  command->add_flag("--follow", arguments->follow, "Keep TensorBoard's files up with runs that are in training");
+  command->add_option("--out", arguments->out, "File to write (default: in the run's exports folder); tensorboard: DIR")
+      ->type_name("PATH");
   command->add_flag("--json", arguments->json, "Print the certificate as JSON")->needs(certified);
   command->footer(kFooter);
-  command->callback([arguments] { export_network(*arguments); });
+  command->callback([arguments] { export_what_is_asked(*arguments); });
 }
 
 }  // namespace sgan

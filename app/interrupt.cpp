@@ -1,9 +1,13 @@
 #include "app/interrupt.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "app/commands.h"
 
@@ -34,16 +38,51 @@ void request(int) {
   }
 }
 
+// What end_on_lost_page is to write, prepared before: a signal's handler may neither allocate nor lock.
+struct LastWords {
+  const char* file = nullptr;
+  const char* temporary = nullptr;
+  const char* text = nullptr;
+  size_t size = 0;
+};
+LastWords last_words;
+
+void write_last_words() {
+  if (last_words.file == nullptr) return;
+  const int file = open(last_words.temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (file < 0) return;
+  const bool whole = write(file, last_words.text, last_words.size) == static_cast<ssize_t>(last_words.size);
+  if (whole && fsync(file) == 0) {
+    rename(last_words.temporary, last_words.file);
+  } else {
+    unlink(last_words.temporary);
+  }
+}
+
 // A page of a mapped file is gone: somebody cut the cache of decoded images short while it was in use.
 void end_on_lost_page(int) {
-  constexpr char kText[] =
-      "\nerror: a mapped file was cut short while it was in use: most likely the cache of decoded images (data.cache). "
-      "Delete it and go on from the last checkpoint with `spectral-gan resume`; do not edit a cache in use.\n";
-  [[maybe_unused]] const auto written = write(STDERR_FILENO, kText, sizeof kText - 1);
+  for (const char* text : {"\nerror: ", kLostPage,
+                           ". Delete it and go on from the last checkpoint with `spectral-gan resume`; do not edit a "
+                           "cache in use.\n"}) {
+    [[maybe_unused]] const auto written = write(STDERR_FILENO, text, std::strlen(text));
+  }
+  write_last_words();
   _exit(1);
 }
 
 }  // namespace
+
+RecordedOnLostPage::RecordedOnLostPage(const std::filesystem::path& file, std::string text)
+    : text_(std::move(text)),
+      file_(file.string()),
+      // As temporary files are called, so that one of a process that is killed here is found and removed.
+      temporary_((file.parent_path() / fmt::format(".{}.tmp-{}", file.filename().string(), getpid())).string()) {
+  last_words = {file_.c_str(), temporary_.c_str(), text_.data(), text_.size()};
+}
+
+RecordedOnLostPage::~RecordedOnLostPage() {
+  last_words = {};
+}
 
 void end_on_interrupt() {
   handle(end);

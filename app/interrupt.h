@@ -1,5 +1,8 @@
 #pragma once
 
+#include <filesystem>
+#include <string>
+
 namespace sgan {
 
 // Ctrl-C, SIGTERM and a closed terminal (SIGHUP) end a command.
@@ -12,5 +15,24 @@ void end_on_interrupt();
 // of any kind ends the process at once.
 void catch_interrupts(const char* said = "stopping after this step and saving; once more to stop at once");
 bool interrupt_requested();
+
+// What a mapped file that was cut short means, for run.json.
+inline constexpr const char* kLostPage =
+    "a mapped file was cut short while it was in use: most likely the cache of decoded images (data.cache)";
+
+// While it lives, a mapped file that is cut short also leaves this text in this file, which takes the place of the one
+// before: the process can compute nothing then.
+class RecordedOnLostPage {
+ public:
+  RecordedOnLostPage(const std::filesystem::path& file, std::string text);
+  RecordedOnLostPage(const RecordedOnLostPage&) = delete;
+  RecordedOnLostPage& operator=(const RecordedOnLostPage&) = delete;
+  ~RecordedOnLostPage();
+
+ private:
+  std::string text_;
+  std::string file_;
+  std::string temporary_;
+};
 
 }  // namespace sgan

@@ -4,10 +4,47 @@
 #include <torch/utils.h>
 
 #include "app/loaded_checkpoint.h"
+#include "app/session.h"
 #include "configs/error.h"
+#include "configs/loader.h"
+#include "exchange/packed_network.h"
 #include "models/factory.h"
 
 namespace sgan {
+namespace {
+
+LoadedGenerator load_packed_generator(const std::filesystem::path& path, std::optional<int64_t> step,
+                                      const std::string& weights) {
+  if (step) {
+    throw UserError("--step chooses among a run folder's checkpoints; " + path.string() + " is one file",
+                    UserError::Kind::usage);
+  }
+  const auto packed = load_packed(path);
+  const auto& record = packed.record;
+  if (record.network != "generator") {
+    throw UserError(
+        fmt::format("{} holds a discriminator, which makes no samples. Give a generator's file.", path.string()),
+        UserError::Kind::usage);
+  }
+  const std::string held = record.averaged ? "ema" : "raw";
+  if (weights != "auto" && weights != held) {
+    throw UserError(fmt::format("{} holds {} weights alone, and --weights says {}; leave it out.", path.string(),
+                                record.averaged ? "averaged (ema)" : "raw", weights),
+                    UserError::Kind::usage);
+  }
+  LoadedGenerator loaded;
+  loaded.config = parse_resolved_config(record.config, path.string() + " (config)");
+  set_threads(loaded.config.threads);
+  loaded.network = unpack(packed, loaded.config);
+  loaded.checkpoint = path;
+  loaded.step = record.step;
+  loaded.averaged = record.averaged;
+  loaded.data = record.data;
+  loaded.sample_shape = record.sample_shape;
+  return loaded;
+}
+
+}  // namespace
 
 torch::Tensor LoadedGenerator::sample(const torch::Tensor& latents) const {
   constexpr int64_t kBatch = 256;
@@ -20,6 +57,7 @@ torch::Tensor LoadedGenerator::sample(const torch::Tensor& latents) const {
 
 LoadedGenerator load_trained_generator(const std::filesystem::path& run, std::optional<int64_t> step,
                                        const std::string& weights) {
+  if (is_packed(run)) return load_packed_generator(run, step, weights);
   const auto found = load_checkpoint(run, step);
   const auto& record = found.checkpoint.record;
   LoadedGenerator loaded;

@@ -7,7 +7,8 @@
 
 namespace sgan {
 
-// A generator ready to draw from, made from a run folder's last checkpoint, or from a checkpoint file alone.
+// A generator ready to draw from, made from a run folder's last checkpoint, from a checkpoint file alone, or from a
+// quantized file.
 struct LoadedGenerator {
   Config config;
   Network network;
@@ -22,8 +23,8 @@ struct LoadedGenerator {
   torch::Tensor sample(const torch::Tensor& latents) const;
 };
 
-// run: a run folder or a checkpoint file. step: which checkpoint of the folder, the last if absent.
-// weights: "ema" or "raw"; "auto": those of the training grids (sample.weights). Errors: UserError.
+// run: a run folder, a checkpoint file or a file of `quantize`. step: which checkpoint of the folder, the last if
+// absent. weights: "ema" or "raw"; "auto": those of the training grids (sample.weights). Errors: UserError.
 LoadedGenerator load_trained_generator(const std::filesystem::path& run, std::optional<int64_t> step,
                                        const std::string& weights);
 

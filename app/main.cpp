@@ -1,4 +1,3 @@
-#include <c10/util/Exception.h>
 #include <malloc.h>
 
 #include <CLI/App.hpp>
@@ -7,12 +6,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <filesystem>
-#include <new>
 #include <string>
 #include <vector>
 
 #include "app/commands.h"
+#include "app/failure.h"
 #include "app/version.h"
 #include "configs/error.h"
 #include "configs/suggest.h"
@@ -29,11 +27,10 @@ constexpr const char* kDescription =
     "  spectral-gan resume outputs/digits/00000-digits-spectral-seed0\n"
     "  spectral-gan compare configs/compare/digits.yaml\n"
     "  spectral-gan view                           the runs in the browser, live\n"
-    "  spectral-gan config                         every key of a config, explained\n";
+    "  spectral-gan config                         every key of a config, explained\n"
+    "  spectral-gan doctor CONFIG                  what would stop or spoil its run, before it begins\n";
 
-constexpr const char* kNoMemory =
-    "not enough memory. Lower train.batch, the networks' channels or data.size, or use a machine with more.";
-constexpr const char* kDefect = "This is a defect of spectral-gan, not of your input.";
+constexpr const char* kDefect = "This is a defect of spectral-gan, not of your input.\n";
 
 constexpr const char* kFooter =
     "\n`spectral-gan COMMAND --help` is the manual of a command.\n"
@@ -70,6 +67,8 @@ int run(int argc, char** argv) {
   sgan::add_evaluate_command(program);
   sgan::add_lipschitz_command(program);
   sgan::add_export_command(program);
+  sgan::add_import_command(program);
+  sgan::add_quantize_command(program);
   sgan::add_compare_command(program);
   sgan::add_report_command(program);
   sgan::add_view_command(program);
@@ -77,6 +76,7 @@ int run(int argc, char** argv) {
   sgan::add_summary_command(program);
   sgan::add_data_command(program);
   sgan::add_bench_command(program);
+  sgan::add_doctor_command(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& success) {
@@ -109,22 +109,11 @@ int main(int argc, char** argv) {
   } catch (const sgan::UserError& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return error.kind() == sgan::UserError::Kind::usage ? 2 : 1;
-  } catch (const std::filesystem::filesystem_error& error) {
-    std::fprintf(stderr, "error: %s: %s. Give another path.\n", error.path1().c_str(), error.code().message().c_str());
-    return 1;
-  } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "error: %s\n", kNoMemory);
-    return 1;
-  } catch (const c10::Error& error) {
-    const std::string text = error.what_without_backtrace();
-    if (text.find("allocate memory") != std::string::npos || text.find("out of memory") != std::string::npos) {
-      std::fprintf(stderr, "error: %s\n", kNoMemory);
-    } else {
-      std::fprintf(stderr, "internal error: %s\n%s\n", text.c_str(), kDefect);
-    }
-    return 1;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "internal error: %s\n%s\n", error.what(), kDefect);
+    const auto failure = sgan::explain(error);
+    const bool defect = failure.kind == "defect";
+    std::fprintf(stderr, "%s: %s\n%s", defect ? "internal error" : "error", failure.what.c_str(),
+                 defect ? kDefect : "");
     return 1;
   }
 }

@@ -19,7 +19,7 @@ namespace sgan {
 namespace {
 
 constexpr const char* kFooter =
-    "\nRUN is a run folder or a checkpoint file alone. Seed k means the same latent in every run, so\n"
+    "\nRUN is a run folder, or a checkpoint or quantized file alone. Seed k means the same latent in every run, so\n"
     "`--seeds 0-63` redraws the grids of training, and pictures of two runs can be compared one by one.\n\n"
     "  spectral-gan sample RUN                                    one grid, in the run's samples folder\n"
     "  spectral-gan sample RUN --seeds 0-999 --out pictures/      a PNG file per seed\n"
@@ -147,7 +147,7 @@ void sample(const Arguments& arguments) {
 void add_sample_command(CLI::App& program) {
   auto arguments = std::make_shared<Arguments>();
   auto* command = program.add_subcommand("sample", "Draw images from a trained generator");
-  command->add_option("run", arguments->run, "Run folder or checkpoint file")->required()->type_name("RUN");
+  command->add_option("run", arguments->run, "Run folder, checkpoint or quantized file")->required()->type_name("RUN");
   auto* seeds = command->add_option("--seeds", arguments->seeds,
                                     "Seeds to draw, e.g. 0-63 or 1,5,20-23 "
                                     "(default: those of the training grids)");

@@ -14,16 +14,20 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "app/bracket.h"
 #include "app/commands.h"
 #include "app/device.h"
+#include "app/diverged_run.h"
 #include "app/graph_capture.h"
+#include "app/initial_weights.h"
 #include "app/interrupt.h"
 #include "app/latents.h"
 #include "app/progress.h"
+#include "app/run_log.h"
 #include "app/version.h"
 #include "configs/error.h"
 #include "configs/loader.h"
@@ -37,6 +41,7 @@
 #include "run/metrics_log.h"
 #include "run/random_streams.h"
 #include "training/checkpoint_writer.h"
+#include "training/divergence.h"
 #include "training/loop.h"
 #include "training/precision.h"
 #include "training/real_batches.h"
@@ -50,16 +55,14 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kPeakMemory = "peak_memory_bytes";         // resident, of the process
 constexpr const char* kPeakGpuMemory = "peak_gpu_memory_bytes";  // of the device's allocator
 
-std::string now_text() {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
-}
-
 // run.json: what the run is, how it was made and how it stands.
 class Status {
  public:
   Status(RunFolder& folder, Json values) : folder_(folder), values_(std::move(values)) {}
 
   void set(const std::string& key, Json value) { values_[key] = std::move(value); }
+
+  void append(const std::string& list, Json value) { values_[list].push_back(std::move(value)); }
 
   void write(const std::string& status, int64_t step, const std::string& why = {}) {
     values_["status"] = status;
@@ -68,6 +71,15 @@ class Status {
     values_["step"] = step;
     values_["end"] = status == "running" ? Json() : Json(now_text());
     folder_.write_status(values_);
+  }
+
+  // What run.json is to hold if the process ends where it can compute nothing more.
+  std::string if_it_fails(const std::string& why) const {
+    auto values = values_;
+    values["status"] = "failed";
+    values["failure"] = "error";
+    values["why"] = why;
+    return RunFolder::status_text(values);
   }
 
  private:
@@ -99,9 +111,31 @@ Json description(const Config& config, const Prepared& prepared, const RunFolder
                  {"discriminator", count_parameters(*prepared.state.discriminator)}}},
                {"start", before.value("start", now_text())},
                {"end", Json()}};
-  for (const char* peak : {kPeakMemory, kPeakGpuMemory}) {
-    if (before.contains(peak)) json[peak] = before[peak];
+  for (const char* kept : {kPeakMemory, kPeakGpuMemory, "overrides", "rollbacks", "init"}) {
+    if (before.contains(kept)) json[kept] = before[kept];
   }
+  if (!prepared.init.is_null()) json["init"] = prepared.init;
+  return json;
+}
+
+// {max_towards_zero: the mean over the layers, updates, layers: {conv0: {kurtosis, …}}}.
+Json to_json(const TailReport& report) {
+  double sum = 0;
+  int64_t counted = 0;
+  Json layers = Json::object();
+  for (const auto& layer : report.layers) {
+    Json entry = {{"kurtosis", layer.kurtosis}, {"max_over_std", layer.max_over_std}};
+    if (!std::isnan(layer.max_towards_zero)) {
+      entry["max_towards_zero"] = layer.max_towards_zero;
+      entry["all_towards_zero"] = layer.all_towards_zero;
+      sum += layer.max_towards_zero;
+      ++counted;
+    }
+    layers[layer.layer] = entry;
+  }
+  Json json = {{"updates", report.updates}};
+  if (counted > 0) json["max_towards_zero"] = sum / static_cast<double>(counted);
+  json["layers"] = layers;
   return json;
 }
 
@@ -120,6 +154,12 @@ Json to_json(const LogPoint& point, double wall_before) {
     json["sigma_effective"] = point.probe->sigma_effective;
     json["probe_ms"] = point.probe_ms;
   }
+  if (point.survey) {
+    json["watch"] = {
+        {"margin", point.survey->margin}, {"spread", point.survey->spread}, {"slope", point.survey->slope}};
+  }
+  if (point.generator_tails) json["weights_g"] = to_json(*point.generator_tails);
+  if (point.discriminator_tails) json["weights_d"] = to_json(*point.discriminator_tails);
   json["ms_per_step"] = point.ms_per_step;
   json["train_s"] = point.train_s;
   return json;
@@ -147,18 +187,49 @@ void add_peak_memory(Status& status, const RunFolder& folder, torch::Device devi
   }
 }
 
+// A number of a metrics line, where one that was not finite is null.
+double number_in(const Json& value) {
+  return value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
+}
+
 std::string note(const LogPoint& point) {
   return fmt::format("D {:.3f}  G {:.3f}", point.loss_d, point.loss_g);
+}
+
+// The run's config and its first status. A new folder that the disk refuses these is taken back.
+Status begin(RunFolder& folder, const Config& config, const Prepared& prepared) {
+  try {
+    if (!std::filesystem::exists(folder.config_path())) {
+      write_file_atomically(folder.config_path(), dump_config(config));
+    }
+    Status status(folder, description(config, prepared, folder));
+    status.write("running", prepared.state.step);
+    return status;
+  } catch (const std::exception&) {
+    folder.discard_unbegun();
+    throw;
+  }
+}
+
+// "The run stopped at step 37. Free some space, then go on from step 30 with `spectral-gan resume RUN`."
+std::string how_to_go_on(const RunFolder& folder, const Failure& failure, int64_t step) {
+  const auto checkpoints = folder.checkpoints();
+  auto remedy = failure.remedy;
+  remedy[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(remedy[0])));
+  return fmt::format("The run stopped at step {}. {}, then go on from step {} with `spectral-gan resume {}`.", step,
+                     remedy, checkpoints.empty() ? 0 : checkpoints.back().first, folder.path().string());
 }
 
 // Writes what the loop reports into the run folder.
 class Recorder {
  public:
-  Recorder(RunFolder& folder, const Config& config, Prepared& prepared, int64_t metrics_lines)
+  Recorder(RunFolder& folder, const Config& config, Prepared& prepared, Status& status, int64_t metrics_lines)
       : folder_(folder),
         config_(config),
         config_text_(dump_config(config)),
         prepared_(prepared),
+        status_(status),
+        watchdog_(config),
         begin_(metrics_line(folder, metrics_lines)),
         metrics_(folder.metrics_path(), metrics_lines),
         latents_(seed_latents(seed_range(0, config.sample.count), config.generator).to(prepared.device)),
@@ -170,6 +241,7 @@ class Recorder {
     logger_.info("{}; data: {}; device {}, {}; {} threads; from step {}", strategy_name(config),
                  prepared.dataset.description, prepared.device.str(), execution_name(prepared.recorder),
                  torch::get_num_threads(), prepared.state.step);
+    if (config.watchdog.every > 0 && metrics_lines > 0) remember(metrics_lines);
   }
 
   LoopHooks hooks(std::optional<int64_t> stop_at) {
@@ -181,7 +253,7 @@ class Recorder {
     hooks.on_step = [this](int64_t step) { show_progress(step); };
     hooks.on_fallback = [this](const std::string& why) { warn(why); };
     hooks.stop_requested = [this, stop_at] {
-      return interrupt_requested() || (stop_at && prepared_.state.step >= *stop_at);
+      return interrupt_requested() || (stop_at && prepared_.state.step >= *stop_at) || reason_to_stop().has_value();
     };
     return hooks;
   }
@@ -191,6 +263,12 @@ class Recorder {
   void finish(const std::string& text) {
     progress_.clear();
     logger_.info(text);
+  }
+
+  // The alarm for which the config has the run stop.
+  std::optional<Alarm> reason_to_stop() const {
+    if (config_.watchdog.on_collapse != OnCollapse::stop || watchdog_.active().empty()) return std::nullopt;
+    return last_alarm_;
   }
 
   // What the loop has warned of this session.
@@ -233,11 +311,57 @@ class Recorder {
     probe_seconds_ += point.probe_ms / 1000;
     auto line = to_json(point, begin_.value("wall_s", 0.0));
     last_ = point.last;
-    if (is_due(point.step, config_.sample.every) || last_) add_diversity(line);
+    if (is_due(point.step, config_.sample.every) || last_ || point.survey) add_diversity(line);
+    if (point.survey) watch(line);
     metrics_.append(line);
     note_ = note(point);
+    for (const auto& name : watchdog_.active()) note_ += fmt::format("  {}!", name);
     logger_.info("step {}: loss_d {:.4f} loss_g {:.4f} {:.2f} ms/step", point.step, point.loss_d, point.loss_g,
                  point.ms_per_step);
+  }
+
+  // Lets the watchdog see a line of metrics; what is wrong is put into it.
+  std::vector<Alarm> look_at(Json& line) {
+    const auto& critic = line["watch"];
+    Watchdog::Look look{.step = line["step"],
+                        .loss_d = number_in(line["loss_d"]),
+                        .critic = {.margin = number_in(critic["margin"]),
+                                   .spread = number_in(critic["spread"]),
+                                   .slope = number_in(critic["slope"])},
+                        .collapse = {}};
+    if (line.contains("diversity")) {
+      Diversity diversity;
+      diversity.pairwise_ratio = number_in(line["diversity"]["pairwise"]);
+      diversity.nearest_ratio = number_in(line["diversity"]["nearest"]);
+      look.collapse = name_collapse(diversity);
+    }
+    auto alarms = watchdog_.see(look);
+    if (const auto active = watchdog_.active(); !active.empty()) line["alarms"] = active;
+    return alarms;
+  }
+
+  void watch(Json& line) {
+    for (const auto& alarm : look_at(line)) {
+      raise(alarm);
+      warn(fmt::format("step {}: {}.", alarm.step, alarm.text));
+    }
+    if (!alarms_.empty()) status_.write("running", line["step"]);
+  }
+
+  void raise(const Alarm& alarm) {
+    alarms_.push_back({{"step", alarm.step}, {"trouble", trouble_name(alarm.trouble)}, {"text", alarm.text}});
+    status_.set("alarms", alarms_);
+    last_alarm_ = alarm;
+  }
+
+  // What the watchdog saw in the run's earlier sessions.
+  void remember(int64_t metrics_lines) {
+    auto lines = read_metrics(folder_.metrics_path());
+    lines.resize(std::min<size_t>(lines.size(), static_cast<size_t>(metrics_lines)));
+    for (auto& line : lines) {
+      if (!line.contains("watch")) continue;
+      for (const auto& alarm : look_at(line)) raise(alarm);
+    }
   }
 
   // Evenly spaced in the data set, whose beginning may be of one class.
@@ -278,7 +402,10 @@ class Recorder {
                             .train_us = timed ? static_cast<int64_t>(1e6 * prepared_.state.train_seconds) : 0,
                             .last = last_};
     const auto path = folder_.checkpoint_path(step);
-    const auto prune = [this] { folder_.prune_checkpoints(config_.checkpoint.keep); };
+    const auto prune = [this, step] {
+      folder_.trust_checkpoint(step);
+      folder_.prune_checkpoints(config_.checkpoint.keep);
+    };
     if (prepared_.device.is_cpu()) {  // a thread that writes would take turns with those that train
       save_checkpoint(path, prepared_.state, std::move(record));
       prune();
@@ -320,6 +447,10 @@ class Recorder {
   const Config& config_;
   std::string config_text_;
   Prepared& prepared_;
+  Status& status_;
+  Watchdog watchdog_;
+  Json alarms_ = Json::array();  // of the whole run
+  std::optional<Alarm> last_alarm_;
   Json begin_;  // the line of metrics that a resumed run goes on from
   MetricsLog metrics_;
   torch::Tensor latents_;
@@ -333,6 +464,61 @@ class Recorder {
   double bracket_seconds_ = 0;
   CheckpointWriter checkpoints_;
 };
+
+// Trains from the prepared state to the loop's end. Returns false if steps are left.
+bool train_on(RunFolder& folder, const Config& config, Prepared& prepared, Status& status, int64_t metrics_lines,
+              std::optional<int64_t> stop_at) {
+  Recorder recorder(folder, config, prepared, status, metrics_lines);
+  recorder.write_reals();
+  const auto& state = prepared.state;
+  const auto end = run_loop(config, prepared.state, prepared.dataset, prepared.device, recorder.hooks(stop_at),
+                            prepared.recorder.get());
+  recorder.finish_checkpoints();
+  if (config.lipschitz.every > 0 || config.lipschitz.bracket) {
+    const auto cost = recorder.measuring_cost();
+    status.set("lipschitz", cost);
+    recorder.finish(
+        fmt::format("measuring the discriminator took {:.2f} % of the time", 100 * cost["share"].get<double>()));
+  }
+  if (!recorder.warnings().empty()) status.set("warnings", recorder.warnings());
+  add_peak_memory(status, folder, prepared.device);
+  const bool finished = end == LoopEnd::finished;
+  status.write(finished ? "finished" : "interrupted", state.step);
+  recorder.finish(fmt::format("{} at step {}", finished ? "finished" : "interrupted", state.step));
+  if (const auto alarm = recorder.reason_to_stop(); alarm && !finished) {
+    throw WatchdogStop(*alarm, fmt::format("stopped at step {}, where watchdog.on_collapse says so: {}. It is saved; "
+                                           "`spectral-gan resume {} watchdog.on_collapse=warn --override` goes on.",
+                                           state.step, alarm->text, folder.path().string()));
+  }
+  return finished;
+}
+
+// After a divergence: finds out what happened and, where the config wants that and it was not done too often, goes back
+// to where the run is to go on from. Returns false if the run is over.
+bool investigate_and_roll_back(RunFolder& folder, const Config& config, Prepared& prepared, Status& status,
+                               const DivergenceError& error, int64_t& metrics_lines) {
+  const auto bundle = investigate(folder, config, prepared, error.step());
+  if (bundle) status.set("forensics", std::filesystem::relative(*bundle, folder.path()).string());
+  status.write("running", error.step());
+  const auto& state = prepared.state;
+  const auto& options = config.watchdog;
+  if (options.on_divergence != OnDivergence::rollback || interrupt_requested()) return false;
+  if (state.rollbacks >= options.rollbacks) {
+    tell(fmt::format("the run was rolled back {} times already, as often as watchdog.rollbacks allows\n",
+                     state.rollbacks));
+    return false;
+  }
+  metrics_lines = roll_back(folder, config, prepared);
+  status.append("rollbacks", {{"step", error.step()}, {"to", state.step}, {"lr_scale", state.lr_scale}});
+  status.write("running", state.step);
+  const auto text =
+      fmt::format("rolled back from step {} to step {}: {} The learning rates are now {:.3g} of the config's",
+                  error.step(), state.step, error.what(), state.lr_scale);
+  forget_later_steps(folder.log_path(), state.step);
+  log_line(folder.log_path(), text);
+  tell(text + "\n");
+  return true;
+}
 
 }  // namespace
 
@@ -391,6 +577,11 @@ Prepared prepare(const Config& config) {
 }
 
 void initialize_from_first_batch(const Config& config, Prepared& prepared) {
+  if (!config.init.from.empty()) {
+    prepared.init = take_initial_weights(config, prepared.state);
+    tell(fmt::format("weights from {}, step {}\n", config.init.from, prepared.init["step"].get<int64_t>()));
+    return;
+  }
   if (!needs_data_initialization(config)) return;
   const auto seed = stream_seed(static_cast<uint64_t>(config.seed), Stream::latent_g, uint64_t{0});
   const auto latents =
@@ -399,40 +590,47 @@ void initialize_from_first_batch(const Config& config, Prepared& prepared) {
                        RealBatches(config, prepared.dataset, prepared.device, RealBatches::Place::host).at(0), latents);
 }
 
+std::string now_text() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
+
+void record_failure(RunFolder& folder, const Failure& failure, std::optional<int64_t> step) noexcept {
+  try {
+    auto status = folder.read_status();
+    if (step) status["step"] = *step;
+    status["status"] = "failed";
+    status["failure"] = failure.kind;
+    status["why"] = failure.what;
+    status["end"] = now_text();
+    folder.write_status(status);
+    log_line(folder.log_path(), fmt::format("failed: {}", failure.what));
+  } catch (const std::exception&) {
+    // The disk that failed the run may refuse this too; the first error is the one to tell.
+  }
+}
+
 bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, int64_t metrics_lines,
                  std::optional<int64_t> stop_at) {
-  if (!std::filesystem::exists(folder.config_path())) write_file_atomically(folder.config_path(), dump_config(config));
-  Status status(folder, description(config, prepared, folder));
-  auto& state = prepared.state;
-  status.write("running", state.step);
+  auto status = begin(folder, config, prepared);
+  const RecordedOnLostPage recorded(folder.status_path(), status.if_it_fails(kLostPage));
+  std::optional<int64_t> diverged_at;
   try {
-    Recorder recorder(folder, config, prepared, metrics_lines);
-    recorder.write_reals();
     catch_interrupts();
-    const auto end =
-        run_loop(config, state, prepared.dataset, prepared.device, recorder.hooks(stop_at), prepared.recorder.get());
-    recorder.finish_checkpoints();
-    const bool finished = end == LoopEnd::finished;
-    if (config.lipschitz.every > 0 || config.lipschitz.bracket) {
-      const auto cost = recorder.measuring_cost();
-      status.set("lipschitz", cost);
-      recorder.finish(
-          fmt::format("measuring the discriminator took {:.2f} % of the time", 100 * cost["share"].get<double>()));
+    while (true) {
+      try {
+        return train_on(folder, config, prepared, status, metrics_lines, stop_at);
+      } catch (const DivergenceError& error) {
+        diverged_at = error.step();
+        if (!investigate_and_roll_back(folder, config, prepared, status, error, metrics_lines)) throw;
+        diverged_at.reset();
+      }
     }
-    if (!recorder.warnings().empty()) status.set("warnings", recorder.warnings());
-    add_peak_memory(status, folder, prepared.device);
-    status.write(finished ? "finished" : "interrupted", state.step);
-    recorder.finish(fmt::format("{} at step {}", finished ? "finished" : "interrupted", state.step));
-    return finished;
   } catch (const std::exception& error) {
-    const bool diverged = dynamic_cast<const DivergenceError*>(&error) != nullptr;
-    try {
-      status.set("failure", diverged ? "diverged" : "error");
-      status.write("failed", state.step, error.what());
-    } catch (const UserError&) {
-      // The disk that failed the run may refuse this too; the first error is the one to tell.
-    }
-    throw;
+    const auto failure = explain(error);
+    const auto step = diverged_at.value_or(prepared.state.step);
+    record_failure(folder, failure, step);
+    if (failure.remedy.empty()) throw;
+    throw UserError(fmt::format("{}\n{}", failure.what, how_to_go_on(folder, failure, step)));
   }
 }
 

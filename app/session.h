@@ -3,9 +3,12 @@
 #include <CLI/App.hpp>
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 
 #include "app/evaluator.h"
+#include "app/failure.h"
 #include "configs/options.h"
 #include "data/dataset.h"
 #include "run/run_folder.h"
@@ -22,17 +25,26 @@ struct Prepared {
   TrainingState state;
   std::shared_ptr<Evaluator> evaluator;     // where the config wants scores in training
   std::unique_ptr<GraphRecorder> recorder;  // where updates are captured
+  nlohmann::ordered_json init = {};         // where the weights come from, if from another run
 };
 Prepared prepare(const Config& config);
 
-// For a run that begins: what is set from the first batch, such as weight norm's gains, where the config wants it.
+// For a run that begins: takes the weights of another run (init.from), or else sets from the first batch what the
+// config wants set so, such as weight norm's gains.
 void initialize_from_first_batch(const Config& config, Prepared& prepared);
 
 // Trains from the prepared state to the config's last step, or to `stop_at`, into the run folder: metrics, samples,
-// checkpoints, status. metrics_lines: of metrics.jsonl to keep. An error is recorded in run.json before it goes on.
+// checkpoints, status. metrics_lines: of metrics.jsonl to keep. An error is recorded in run.json before it goes on, and
+// says how to go on with the run where that can help. A new folder whose run cannot be begun is taken back.
 // Returns false if the run stopped before its last step, after saving.
 bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, int64_t metrics_lines,
                  std::optional<int64_t> stop_at);
+
+// Writes into run.json and the log that the run failed and why, if the disk takes it. step: that it has reached.
+void record_failure(RunFolder& folder, const Failure& failure, std::optional<int64_t> step = {}) noexcept;
+
+// The time as run.json has it.
+std::string now_text();
 
 // What train and resume say at the end: the folder on stdout, and how to go on where steps are left. step: that the run
 // is at. Throws the exit code of an interrupted run.

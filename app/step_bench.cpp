@@ -2,23 +2,23 @@
 
 #include <ATen/ATen.h>
 #include <ATen/DeviceAccelerator.h>
+#include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/utils.h>
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <map>
 #include <numeric>
 #include <optional>
 
 #include "app/graph_capture.h"
 #include "data/dataset.h"
-#include "models/latent.h"
 #include "models/winograd_convolution.h"
-#include "run/random_streams.h"
 #include "training/captured_step.h"
+#include "training/draws.h"
 #include "training/probe.h"
-#include "training/real_batches.h"
-#include "training/schedule.h"
 
 namespace sgan {
 namespace {
@@ -62,9 +62,13 @@ struct LayerWork {
   int64_t by_weight = 0;
   int64_t by_both = 0;
 
+  // As the layer's sum is written, and as `own` computes it.
   double multiply_adds() const {
     const auto passes = forward + by_input + by_weight + 2 * by_both;
     return static_cast<double>(passes * input.size(0) * geometry.multiply_adds());
+  }
+  double own_multiply_adds() const {
+    return multiply_adds() * (has_winograd() ? winograd_product_share(geometry.kernel) : 1);
   }
 
   bool transposed() const { return geometry.kind == OperatorKind::conv_transpose; }
@@ -102,8 +106,12 @@ struct LayerWork {
   }
 };
 
-LayerWork work_of(const WeightedLayerImpl& layer, const torch::Tensor& weight, int64_t batch) {
+LayerWork work_of(const WeightedLayerImpl& layer, const torch::Tensor& float_weight, int64_t batch,
+                  Precision precision) {
   const auto& geometry = layer.geometry();
+  // As autocast has it, which leaves a critic's last layer alone.
+  const bool half = precision == Precision::bf16 && geometry.out_channels > 1;
+  const auto weight = half ? float_weight.to(torch::kBFloat16) : float_weight;
   LayerWork work{.geometry = geometry, .input = {}, .weight = weight, .output_gradient = {}};
   const bool linear = geometry.kind == OperatorKind::linear;
   const auto shape = linear ? std::vector<int64_t>{batch, geometry.in_channels}
@@ -147,8 +155,13 @@ struct BenchedStep::Parts {
   std::unique_ptr<GraphRecorder> recorder;
   std::vector<std::string> fallbacks;
   std::unique_ptr<AdversarialStep> step;
-  RealBatches real;
+  Draws draws;
   std::vector<LayerWork> layers;  // made when first asked for
+  struct Capture {
+    std::function<void()> work;
+    std::unique_ptr<CapturedWork> replayable;  // none where it was refused
+  };
+  std::map<std::string, Capture> captured;
 
   Parts(const Config& given, const std::vector<int64_t>& shape, torch::Device where)
       : config(given),
@@ -157,7 +170,7 @@ struct BenchedStep::Parts {
         state(initial_state(config, shape, device)),
         recorder(make_graph_recorder(config.execution, device)),
         step(make_step()),
-        real(config, data, device) {}
+        draws(config, data, device) {}
 
   std::unique_ptr<AdversarialStep> make_step() {
     if (recorder == nullptr) return std::make_unique<AdversarialStep>(state, config);
@@ -169,39 +182,43 @@ struct BenchedStep::Parts {
     return config.train.generator_batch > 0 ? config.train.generator_batch : config.train.batch;
   }
 
-  at::Generator random(Stream stream, int64_t number) const {
-    const auto seed = stream_seed(static_cast<uint64_t>(config.seed), stream, static_cast<uint64_t>(number));
-    return make_generator(seed, device);
-  }
-
-  torch::Tensor latents(Stream stream, int64_t number, int64_t count) const {
-    return draw_latents(config.generator, count, random(stream, number), device);
-  }
-
   torch::Tensor update_discriminator() {
-    const auto update = state.discriminator_updates;
-    DiscriminatorBatch batch{real.at(update), latents(Stream::latent_d, update, config.train.batch), {}};
-    const auto noise = random(Stream::penalty, update);
-    for (size_t i = 0; i < config.penalties.size(); ++i) {
-      const auto draw = penalty(config.penalties[i].kind).draw_noise;
-      batch.penalty_noise.push_back(step->is_penalty_due(i, update) ? draw(batch.real, noise) : torch::Tensor());
-    }
+    const auto batch = draws.discriminator_batch(state.discriminator_updates, *step);
     step->update_discriminator(batch, 1.0, false);
     return batch.real;
+  }
+
+  // Does the work, by a replay of its capture where the updates are captured; its name stands for it.
+  void run(const std::string& name, const std::function<void()>& work) {
+    if (recorder == nullptr) return work();
+    if (!captured.contains(name)) {
+      auto& capture = captured[name];
+      capture.work = work;
+      try {
+        recorder->rehearse(capture.work);
+        capture.replayable = recorder->capture(capture.work);
+      } catch (const std::exception& error) {
+        fallbacks.push_back(fmt::format("the {} alone cannot be captured: {}", name, error.what()));
+      }
+    }
+    const auto& capture = captured.at(name);
+    capture.replayable ? capture.replayable->replay() : capture.work();
   }
 
   const std::vector<LayerWork>& layer_work() {
     if (!layers.empty()) return layers;
     torch::NoGradGuard no_grad;
+    const auto g_precision = config.precision;
+    const auto d_precision = config.discriminator.gradient_normalization ? Precision::fp32 : g_precision;
     const auto critic_steps = config.train.critic_steps;
     const auto d_weights = state.discriminator->frozen_weights();
     const auto g_weights = state.generator->frozen_weights();
     for (const auto& [name, layer] : state.discriminator->layers()) {
-      auto of_d = work_of(*layer, d_weights.of(*layer), 2 * config.train.batch);
+      auto of_d = work_of(*layer, d_weights.of(*layer), 2 * config.train.batch, d_precision);
       of_d.forward = critic_steps;
       // The images themselves need no gradient in the discriminator's step.
       (layers.empty() ? of_d.by_weight : of_d.by_both) = critic_steps;
-      auto of_g = work_of(*layer, d_weights.of(*layer), generator_batch());
+      auto of_g = work_of(*layer, d_weights.of(*layer), generator_batch(), d_precision);
       of_g.forward = 1;
       of_g.by_input = 1;
       layers.push_back(std::move(of_d));
@@ -209,9 +226,9 @@ struct BenchedStep::Parts {
     }
     bool first = true;
     for (const auto& [name, layer] : state.generator->layers()) {
-      auto of_d = work_of(*layer, g_weights.of(*layer), config.train.batch);
+      auto of_d = work_of(*layer, g_weights.of(*layer), config.train.batch, g_precision);
       of_d.forward = critic_steps;
-      auto of_g = work_of(*layer, g_weights.of(*layer), generator_batch());
+      auto of_g = work_of(*layer, g_weights.of(*layer), generator_batch(), g_precision);
       of_g.forward = 1;
       (first ? of_g.by_weight : of_g.by_both) = 1;
       first = false;
@@ -243,30 +260,33 @@ BenchedStep::Measured BenchedStep::measure() {
     for (int64_t i = 0; i < parts.config.train.critic_steps; ++i) real = parts.update_discriminator();
   });
   measured.generator = time_ms(parts.device, [&] {
-    const auto latents = parts.latents(Stream::latent_g, parts.state.step, parts.generator_batch());
-    parts.step->update_generator(latents, real, 1.0, false);
+    parts.step->update_generator(parts.draws.generator_latent(parts.state.step), real, 1.0, false);
   });
   return measured;
 }
 
 double BenchedStep::measure_convolutions(Algorithm algorithm) {
   torch::NoGradGuard no_grad;
-  const auto& layers = parts_->layer_work();
-  return time_ms(parts_->device, [&] {
-    for (const auto& layer : layers) layer.run(algorithm);
-  });
+  auto& parts = *parts_;
+  parts.layer_work();
+  const auto work = [&parts, algorithm] {
+    for (const auto& layer : parts.layers) layer.run(algorithm);
+  };
+  const std::string name = algorithm == Algorithm::own ? "convolutions" : "LibTorch's convolutions";
+  return time_ms(parts.device, [&] { parts.run(name, work); });
 }
 
 double BenchedStep::measure_parametrizations() {
-  auto& discriminator = *parts_->state.discriminator;
+  auto& parts = *parts_;
+  auto& discriminator = *parts.state.discriminator;
   const auto parameters = discriminator.parameters();
   std::vector<torch::Tensor> gradients;
   {
     const auto weights = discriminator.frozen_weights();
     for (const auto& [name, layer] : discriminator.layers()) gradients.push_back(torch::ones_like(weights.of(*layer)));
   }
-  return time_ms(parts_->device, [&] {
-    for (int64_t i = 0; i < parts_->config.train.critic_steps; ++i) {
+  const auto work = [&parts, &discriminator, parameters, gradients] {
+    for (int64_t i = 0; i < parts.config.train.critic_steps; ++i) {
       discriminator.advance_parametrizations();
       const auto weights = discriminator.effective_weights();
       std::vector<torch::Tensor> effective;
@@ -274,23 +294,31 @@ double BenchedStep::measure_parametrizations() {
       torch::autograd::grad(effective, parameters, gradients, std::nullopt, false, /*allow_unused=*/true);
     }
     discriminator.frozen_weights();
-  });
+  };
+  return time_ms(parts.device, [&] { parts.run("parametrizations", work); });
 }
 
 double BenchedStep::measure_probe() {
   auto& parts = *parts_;
   return time_ms(parts.device, [&] {
-    const auto real = parts.real.at(0);
+    const auto real = parts.draws.real(0);
     torch::NoGradGuard no_grad;
-    const auto fake = parts.state.generator->forward(parts.latents(Stream::probe, 0, real.size(0)), Mode::eval);
+    const auto latents = parts.draws.latent(Stream::probe, 0, real.size(0));
+    const auto fake = parts.state.generator->forward(latents, Mode::eval);
     probe_critic(*parts.state.discriminator, parts.config.discriminator.gradient_normalization, real, fake,
-                 draw_epsilon(real, parts.random(Stream::probe, 1)));
+                 draw_epsilon(real, parts.draws.generator(Stream::probe, 1)));
   });
 }
 
 double BenchedStep::multiply_adds() const {
   double sum = 0;
   for (const auto& layer : parts_->layer_work()) sum += layer.multiply_adds();
+  return sum;
+}
+
+double BenchedStep::own_multiply_adds() const {
+  double sum = 0;
+  for (const auto& layer : parts_->layer_work()) sum += layer.own_multiply_adds();
   return sum;
 }
 

@@ -45,8 +45,8 @@ class BenchedStep {
   Measured measure();
 
   // The step's linear maps alone, one after the other in their layouts: forward passes, gradients by input and by
-  // weight, each as often as the step needs it: as the step computes them, or all by LibTorch. Penalties and their
-  // double backward passes are not in it.
+  // weight, each as often as the step needs it and in its number format: as the step computes them, or all by LibTorch.
+  // Penalties and their double backward passes are not in it. Where updates are captured, so are these.
   enum class Algorithm { own, libtorch };
   double measure_convolutions(Algorithm algorithm);
   // The discriminator's parametrizations alone, as often as one step needs them: power iterations, effective weights
@@ -55,8 +55,10 @@ class BenchedStep {
   // One probe of the critic as `lipschitz.every` makes it.
   double measure_probe();
 
-  // Multiply-adds of the linear maps in one step, penalties not counted.
+  // Multiply-adds of the linear maps in one step, penalties not counted: of the sums as they are written, and of the
+  // products that the step makes of them, which are fewer where Winograd's algorithm is used.
   double multiply_adds() const;
+  double own_multiply_adds() const;
 
  private:
   struct Parts;

@@ -10,8 +10,8 @@
 #include "app/interrupt.h"
 #include "app/progress.h"
 #include "app/session.h"
-#include "configs/advice.h"
 #include "configs/error.h"
+#include "configs/findings.h"
 #include "configs/loader.h"
 
 namespace sgan {
@@ -33,8 +33,8 @@ struct Arguments {
 };
 
 void check_same_run(const RunFolder& folder, const Config& wanted) {
-  auto keys = differing_keys(load_config(folder.config_path()), wanted);
-  std::erase_if(keys, [](const std::string& key) { return key == "device" || key == "execution" || key == "output"; });
+  auto keys = differing_run_keys(load_config(folder.config_path()), wanted);
+  std::erase(keys, "output");
   if (keys.empty()) return;
   throw UserError(fmt::format("{} holds a run of another config (it differs in {}). Give another folder with --out, or "
                               "continue that run with `spectral-gan resume {}`.",
@@ -59,7 +59,6 @@ RunFolder make_folder(const Arguments& arguments, const Config& config) {
 void train(const Arguments& arguments) {
   end_on_interrupt();
   const auto config = load_config(arguments.config, arguments.overrides);
-  for (const auto& line : advice(config)) tell(fmt::format("warning: {}\n", line));
   std::optional<RunFolder> folder;
   if (arguments.go_on) {
     folder = claim(arguments.out);
@@ -71,6 +70,7 @@ void train(const Arguments& arguments) {
     // The folder's own errors come before minutes of loading; the folder itself comes after everything that can fail.
     RunFolder::check_vacant(arguments.out);
   }
+  for (const auto& finding : findings(config)) tell(one_line(finding) + "\n");
   auto prepared = prepare(config);
   initialize_from_first_batch(config, prepared);
   if (!folder) folder = make_folder(arguments, config);

@@ -1,6 +1,7 @@
-# sgan_library(NAME SOURCES … [LINK …] [TORCH])   one static library per folder: target sgan_NAME
-# sgan_test(NAME SOURCES … [LINK …] [TORCH])      one GoogleTest program per mirrored folder: target test_NAME
-# TORCH: reuse the one precompiled torch header.
+# sgan_library(NAME SOURCES … [PLAIN …] [LINK …] [TORCH])   one static library per folder: target sgan_NAME
+# sgan_test(NAME SOURCES … [PLAIN …] [LINK …] [TORCH])      one GoogleTest program per mirrored folder: target test_NAME
+# TORCH: reuse the one precompiled torch header. PLAIN: sources of a TORCH target that include no torch header; they
+# compile faster without the precompiled one, and -DSGAN_PARSERS_ONLY=ON builds them alone, without LibTorch.
 
 set(SGAN_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual -Werror)
 
@@ -8,19 +9,19 @@ add_library(sgan_options INTERFACE)
 target_include_directories(sgan_options INTERFACE "${PROJECT_SOURCE_DIR}")
 target_compile_options(sgan_options INTERFACE ${SGAN_WARNINGS})
 if(SGAN_SANITIZE)
-  target_compile_options(sgan_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
-  target_link_options(sgan_options INTERFACE -fsanitize=address,undefined)
+  target_compile_options(sgan_options INTERFACE -fsanitize=${SGAN_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(sgan_options INTERFACE -fsanitize=${SGAN_SANITIZE})
+endif()
+if(SGAN_FUZZ)
+  target_compile_options(sgan_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 # torch/torch.h costs half a minute a file; precompiled once and reused by every target it costs seconds.
-add_library(sgan_torch STATIC cmake/torch_pch.cpp)
-target_link_libraries(sgan_torch PUBLIC sgan_options LibTorch::cpu)
-target_precompile_headers(sgan_torch PRIVATE cmake/torch_pch.h)
-
-# Sources of a TORCH target that include no torch header compile faster without the precompiled one.
-function(sgan_without_torch)
-  set_source_files_properties(${ARGN} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
-endfunction()
+if(NOT SGAN_PARSERS_ONLY)
+  add_library(sgan_torch STATIC cmake/torch_pch.cpp)
+  target_link_libraries(sgan_torch PUBLIC sgan_options LibTorch::cpu)
+  target_precompile_headers(sgan_torch PRIVATE cmake/torch_pch.h)
+endif()
 
 # Sources that call at::parallel_for, which is OpenMP in a header: compiled without it, they would run on one thread. The
 # precompiled header has none. Their target links gomp, which at run time is the wheel's.
@@ -37,15 +38,30 @@ function(sgan_target target uses_torch)
   endif()
 endfunction()
 
+# Sets `sources` in the caller to what is compiled of the caller's arg_SOURCES and arg_PLAIN, and arg_TORCH to whether
+# torch is among it.
+macro(sgan_choose_sources)
+  if(arg_PLAIN)
+    set_source_files_properties(${arg_PLAIN} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+  endif()
+  set(sources ${arg_SOURCES} ${arg_PLAIN})
+  if(SGAN_PARSERS_ONLY AND arg_TORCH)
+    set(sources ${arg_PLAIN})
+    set(arg_TORCH FALSE)
+  endif()
+endmacro()
+
 function(sgan_library name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "TORCH" "" "SOURCES;LINK")
-  add_library(sgan_${name} STATIC ${arg_SOURCES})
+  cmake_parse_arguments(PARSE_ARGV 1 arg "TORCH" "" "SOURCES;PLAIN;LINK")
+  sgan_choose_sources()
+  add_library(sgan_${name} STATIC ${sources})
   sgan_target(sgan_${name} ${arg_TORCH} LINK ${arg_LINK})
 endfunction()
 
 function(sgan_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "TORCH" "" "SOURCES;LINK;LABELS")
-  add_executable(test_${name} ${arg_SOURCES})
+  cmake_parse_arguments(PARSE_ARGV 1 arg "TORCH" "" "SOURCES;PLAIN;LINK;LABELS")
+  sgan_choose_sources()
+  add_executable(test_${name} ${sources})
   sgan_target(test_${name} ${arg_TORCH} LINK ${arg_LINK} GTest::gmock GTest::gtest_main)
   target_compile_definitions(test_${name} PRIVATE SGAN_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   set(properties TIMEOUT 300 ENVIRONMENT OMP_NUM_THREADS=1 SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")

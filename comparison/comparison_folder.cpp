@@ -29,10 +29,10 @@ void make_folders(const fs::path& path) {
   if (error) throw file_error("make the folder", path, error.value());
 }
 
-// The keys in which two configs differ as runs; where they compute or are put is not among them.
-std::vector<std::string> differing_run_keys(const Config& a, const Config& b) {
-  auto keys = differing_keys(a, b);
-  std::erase_if(keys, [](const std::string& key) { return key == "device" || key == "output" || key == "name"; });
+// The keys in which two configs differ as runs, whatever they are called and wherever they are put.
+std::vector<std::string> keys_of_other_run(const Config& a, const Config& b) {
+  auto keys = differing_run_keys(a, b);
+  std::erase_if(keys, [](const std::string& key) { return key == "output" || key == "name"; });
   return keys;
 }
 
@@ -66,7 +66,7 @@ void check_runs(const ComparisonFolder& folder) {
       if (cell.strategy != strategy.name || !fs::exists(cell.folder / "run.json") || !fs::exists(file)) continue;
       auto wanted = strategy.config;
       wanted.seed = cell.seed;
-      const auto keys = differing_run_keys(load_config(file), wanted);
+      const auto keys = keys_of_other_run(load_config(file), wanted);
       if (keys.empty()) continue;
       throw UserError(fmt::format("{} is a run of strategy '{}' with another config (it differs in {}), which does not "
                                   "compare. Give another folder with --out, undo the change, or remove that run.",

@@ -14,6 +14,7 @@
 #include "configs/exit_codes.h"
 #include "run/atomic_file.h"
 #include "run/format.h"
+#include "run/json_text.h"
 #include "run/metrics_log.h"
 #include "run/run_folder.h"
 
@@ -28,7 +29,7 @@ constexpr const char* kFailureFile = "failure.json";
 
 Json read_object(const fs::path& path) {
   if (!fs::exists(path)) return Json::object();
-  auto json = Json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
+  auto json = parse_json_object(read_file(path));
   return json.is_object() ? json : Json::object();
 }
 

@@ -35,7 +35,8 @@ void check_slope(const Config& config) {
     if (has_penalty) {
       fail(
           "discriminator.norm is {}, but penalties has {}: this penalty is on each sample's own gradient, which batch "
-          "normalization mixes with the other samples'; set discriminator.norm to layer or none, or take it out.",
+          "normalization mixes with the other samples' (Gulrajani et al. 2017, section 4); set discriminator.norm to "
+          "layer or none, or take it out.",
           name_of(norm), name_of(on_gradient->kind));
     }
     if (gradient_normalization) {
@@ -85,6 +86,25 @@ void check_config(const Config& config) {
     fail(
         "constraint.kind is clip, but discriminator.weight is weight_norm, whose direction and gain clipping would "
         "cut, not the weight; set discriminator.weight=none or constraint.kind=none.");
+  }
+  for (const auto& [key, bits] : {std::pair{"quantizer.bits", config.quantizer.bits},
+                                  {"quantizer.first_last_bits", config.quantizer.first_last_bits},
+                                  {"quantizer.activation_bits", config.quantizer.activation_bits}}) {
+    if (bits == 1) fail("{}: got 1, allowed: 0 or 2 to 8.", key);
+  }
+  const bool scaled =
+      config.discriminator.quantizer == QuantizerKind::wnq || config.discriminator.quantizer == QuantizerKind::dorefa;
+  if (config.constraint.kind == ConstraintKind::clip && scaled && config.quantizer.scale == QuantizerScale::fixed) {
+    fail(
+        "constraint.kind is clip, but discriminator.quantizer is {} with quantizer.scale fixed: what the weights are "
+        "clipped to is divided out again; set quantizer.scale=fitted or constraint.kind=none.",
+        name_of(config.discriminator.quantizer));
+  }
+  if (config.quantizer.activation_bits > 0 && config.generator.quantizer == QuantizerKind::none) {
+    fail(
+        "quantizer.activation_bits is {}, but generator.quantizer is none, and only a quantized generator's "
+        "activations are rounded; set generator.quantizer=wnq, or quantizer.activation_bits=0.",
+        config.quantizer.activation_bits);
   }
   const TrainOptions& train = config.train;
   if (config.loss == LossKind::relativistic && train.generator_batch != 0 && train.generator_batch != train.batch) {

@@ -14,7 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kLongestChain = 16;  // files that extend each other
+constexpr size_t kLongestChain = 16;   // files that extend each other
+constexpr size_t kMostPenalties = 32;  // so that a config of aliases cannot have more items than bytes
 constexpr std::string_view kPenaltyExample = "{kind: gp, weight: 10}";
 
 // Sets one value; `path` names it in errors.
@@ -69,6 +70,10 @@ void read_penalties(const Origin& origin, Config& config, const YAML::Node& key_
   if (!list.IsSequence()) {
     origin.fail(place(list, key_node), "penalties: got {}, allowed: a list, such as [{}] or []. {}", what_it_is(list),
                 kPenaltyExample, kReference);
+  }
+  if (list.size() > kMostPenalties) {
+    origin.fail(list.Mark(), "penalties: got {} items, allowed: at most {}. {}", list.size(), kMostPenalties,
+                kReference);
   }
   config.penalties.clear();
   for (const YAML::Node& item : list) {

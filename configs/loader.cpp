@@ -45,4 +45,11 @@ std::vector<std::string> differing_keys(const Config& a, const Config& b) {
   return keys;
 }
 
+std::vector<std::string> differing_run_keys(const Config& a, const Config& b) {
+  auto keys = differing_keys(a, b);
+  std::erase_if(keys,
+                [](const std::string& key) { return key == "device" || key == "execution" || key == "data.memory"; });
+  return keys;
+}
+
 }  // namespace sgan

@@ -22,6 +22,8 @@ Config parse_config(const std::string& text, const std::string& origin, const st
 Config parse_resolved_config(const std::string& text, const std::string& origin);
 // The keys whose values differ, in the schema's order.
 std::vector<std::string> differing_keys(const Config& a, const Config& b);
+// Those of them that make another run; device, execution and data.memory only say where and how it is computed.
+std::vector<std::string> differing_run_keys(const Config& a, const Config& b);
 // Throws UserError (usage), naming the keys, where values that are each allowed do not go together.
 void check_config(const Config& config);
 

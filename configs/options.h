@@ -42,6 +42,11 @@ enum class SampleWeights { automatic, ema, raw };
 enum class Metric { fd, kd, is, pr, dc, swd, memorization };
 enum class FeatureKind { automatic, classifier, inception, script, none };
 enum class Reference { train, test };
+enum class QuantizerKind { none, wnq, dorefa, twn };
+enum class QuantizerGroup { layer, channel };
+enum class QuantizerScale { fixed, learned, fitted };
+enum class OnCollapse { warn, stop };
+enum class OnDivergence { stop, rollback };
 
 // The names of an enum's values, in the order of help texts. Every enum above has one specialization.
 template <class Enum>
@@ -82,6 +87,11 @@ SGAN_NAMES(Metric, {fd, "fd"}, {kd, "kd"}, {is, "is"}, {pr, "pr"}, {dc, "dc"}, {
 SGAN_NAMES(FeatureKind, {automatic, "auto"}, {classifier, "classifier"}, {inception, "inception"}, {script, "script"},
            {none, "none"});
 SGAN_NAMES(Reference, {train, "train"}, {test, "test"});
+SGAN_NAMES(QuantizerKind, {none, "none"}, {wnq, "wnq"}, {dorefa, "dorefa"}, {twn, "twn"});
+SGAN_NAMES(QuantizerGroup, {layer, "layer"}, {channel, "channel"});
+SGAN_NAMES(QuantizerScale, {fixed, "fixed"}, {learned, "learned"}, {fitted, "fitted"});
+SGAN_NAMES(OnCollapse, {warn, "warn"}, {stop, "stop"});
+SGAN_NAMES(OnDivergence, {stop, "stop"}, {rollback, "rollback"});
 
 #undef SGAN_NAMES
 
@@ -134,6 +144,7 @@ struct GeneratorOptions {
   int64_t depth = 3;
   NormKind norm = NormKind::batch;
   WeightKind weight = WeightKind::none;
+  QuantizerKind quantizer = QuantizerKind::none;
 };
 
 struct DiscriminatorOptions {
@@ -143,6 +154,7 @@ struct DiscriminatorOptions {
   NormKind norm = NormKind::none;
   WeightKind weight = WeightKind::spectral;
   bool gradient_normalization = false;
+  QuantizerKind quantizer = QuantizerKind::none;
 };
 
 struct SpectralOptions {
@@ -155,6 +167,18 @@ struct SpectralOptions {
 
 struct WeightNormOptions {
   bool data_init = true;
+};
+
+struct QuantizerOptions {
+  int64_t bits = 4;
+  int64_t first_last_bits = 8;
+  QuantizerGroup per = QuantizerGroup::layer;
+  QuantizerScale scale = QuantizerScale::learned;
+  int64_t activation_bits = 0;
+};
+
+struct InitOptions {
+  std::string from;
 };
 
 struct PenaltyOptions {
@@ -238,6 +262,14 @@ struct EvaluationOptions {
   int64_t generated = 10000;
 };
 
+struct WatchdogOptions {
+  int64_t every = 100;
+  OnCollapse on_collapse = OnCollapse::warn;
+  OnDivergence on_divergence = OnDivergence::stop;
+  int64_t rollbacks = 3;
+  double rollback_lr = 0.5;
+};
+
 // A whole run. The names of the members are the keys of the file.
 struct Config {
   std::string name = "run";
@@ -252,6 +284,8 @@ struct Config {
   DiscriminatorOptions discriminator;
   SpectralOptions spectral;
   WeightNormOptions weight_norm;
+  QuantizerOptions quantizer;
+  InitOptions init;
   LossKind loss = LossKind::hinge;
   std::vector<PenaltyOptions> penalties;
   ConstraintOptions constraint;
@@ -264,6 +298,7 @@ struct Config {
   CheckpointOptions checkpoint;
   LipschitzOptions lipschitz;
   EvaluationOptions evaluation;
+  WatchdogOptions watchdog;
 };
 
 // True for the data kinds whose samples are points in the plane, (N, 2), instead of images.

@@ -41,13 +41,15 @@ struct Numbers {
   }
 };
 
-// Words may not have control characters, whatever the rule.
+// Words may not have control characters or more bytes than Linux allows a path, whatever the rule.
 struct Text {
   const char* allowed;
   bool (*rule)(const std::string&);
 
   bool accepts(const std::string& value) const {
-    return rule(value) && std::ranges::none_of(value, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+    constexpr size_t kMostBytes = 4096;
+    return value.size() <= kMostBytes && rule(value) &&
+           std::ranges::none_of(value, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   }
   std::string describe() const { return allowed; }
 };
@@ -293,6 +295,10 @@ std::vector<Key> make_schema() {
           "Parametrization of the weights; spectral divides each by the largest singular value of its reshaped matrix, "
           "spectral_operator by the norm of the layer itself, spectral_bidirectional by the mean over two reshapes; "
           "weight_norm splits it into direction and gain."),
+      key(MEMBER(generator.quantizer),
+          "Rounds the weights in every forward pass and lets gradients pass straight through (quantizer.*): wnq after "
+          "division by the largest magnitude (a reconstruction of Cai & Li 2019), dorefa (Zhou et al. 2016), twn to "
+          "three values (Li & Liu 2016)."),
 
       key(MEMBER(discriminator.kind),
           "Architecture: mlp (fully connected); for images dcgan, sn_cnn (Miyato et al. 2018, table 3), sn_cnn_public "
@@ -311,6 +317,10 @@ std::vector<Key> make_schema() {
       key(MEMBER(discriminator.gradient_normalization),
           "Train f / (norm of its gradient + absolute f) in place of the discriminator's output f (GN-GAN, Wu et al. "
           "2021)."),
+      key(MEMBER(discriminator.quantizer),
+          "Rounds the weights in every forward pass and lets gradients pass straight through (quantizer.*): wnq after "
+          "division by the largest magnitude (a reconstruction of Cai & Li 2019), dorefa (Zhou et al. 2016), twn to "
+          "three values (Li & Liu 2016)."),
 
       key(MEMBER(spectral.power_iterations), Integers{1, 1000},
           "Power iterations per discriminator update, by which the singular value is tracked."),
@@ -327,6 +337,24 @@ std::vector<Key> make_schema() {
       key(MEMBER(weight_norm.data_init),
           "weight_norm: set gains and biases on the first batch so that every layer's outputs have mean 0 and variance "
           "1 (Salimans & Kingma 2016, section 3)."),
+
+      key(MEMBER(quantizer.bits), Integers{0, 8},
+          "Bits of a weight, 2 to 8; 0 rounds nothing, which leaves wnq's normalization alone. twn always has 2."),
+      key(MEMBER(quantizer.first_last_bits), Integers{0, 8},
+          "The same for a network's first and last layer, which lose most; twn takes wnq there."),
+      key(MEMBER(quantizer.per),
+          "Weights that share a largest magnitude and a scale: a layer's or an output channel's."),
+      key(MEMBER(quantizer.scale),
+          "Factor on the rounded weights of wnq and dorefa: what the largest magnitude was at the start (fixed), "
+          "trained from there (learned), or the one with the least squared error in each pass (fitted). twn fits its "
+          "own."),
+      key(MEMBER(quantizer.activation_bits), Integers{0, 8},
+          "Bits of what goes into the layers of a quantized generator after its first, 2 to 8, clipped at a trained "
+          "magnitude (PACT, Choi et al. 2018); 0 leaves it."),
+
+      key(MEMBER(init.from), kAnyPath,
+          "A run or a checkpoint whose networks this run begins with, for example to go on with rounded weights; its "
+          "networks must be shaped alike. \"\" draws them from the seed."),
 
       key(MEMBER(loss), "What the two networks minimize."),
       penalties_key(),
@@ -394,6 +422,19 @@ std::vector<Key> make_schema() {
       key(MEMBER(evaluation.real), Integers{0, 10'000'000},
           "Real images, a random part that is the same in every run; 0 takes all."),
       key(MEMBER(evaluation.generated), Integers{2, 10'000'000}, "Generated images."),
+
+      key(MEMBER(watchdog.every), kSteps,
+          "Steps between two looks for trouble: samples that are all alike, a critic that is saturated, dead or too "
+          "steep; 0 means none. Losses that are no longer finite end a run in any case."),
+      key(MEMBER(watchdog.on_collapse),
+          "What to do about it: warn and go on, or save a checkpoint and stop the run as failed."),
+      key(MEMBER(watchdog.on_divergence),
+          "What to do when a loss is no longer finite: stop, with an account of the step in forensics/; or go back to "
+          "the last checkpoint (rollback) and on from there with lower learning rates, and stop when that does not "
+          "help."),
+      key(MEMBER(watchdog.rollbacks), Integers{1, 100}, "Rollbacks of one run, after which divergence stops it."),
+      key(MEMBER(watchdog.rollback_lr), Numbers{0.0, false, 1.0},
+          "Factor of both learning rates at each rollback; without it the same steps would follow."),
   };
   std::ranges::move(rest, std::back_inserter(keys));
   return keys;

@@ -17,6 +17,9 @@ std::string strategy_name(const Config& config) {
     add(std::string(name_of(penalty.kind)) + (on_weights ? "_penalty" : ""));
   }
   add(name_of(config.constraint.kind));
+  if (config.discriminator.quantizer != QuantizerKind::none) {
+    add(std::string(name_of(config.discriminator.quantizer)) + "_weights");
+  }
   return name.empty() ? "none" : name;
 }
 

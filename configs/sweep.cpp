@@ -70,11 +70,12 @@ struct Difference {
 // The keys of a sweep file, read but not yet applied to configs.
 class SweepReader {
  public:
-  SweepReader(const fs::path& file, const std::vector<std::string>& overrides)
-      : file_(file), origin_{file.string()}, overrides_(overrides) {}
+  // given_base: stands in for the file that the key base names; null to read it.
+  SweepReader(const fs::path& file, const std::vector<std::string>& overrides, const Config* given_base = nullptr)
+      : file_(file), origin_{file.string()}, overrides_(overrides), given_base_(given_base) {}
 
-  Sweep read() {
-    const YAML::Node root = parse_yaml(origin_, read_yaml_text(file_, ""));
+  Sweep read(const std::string& text) {
+    const YAML::Node root = parse_yaml(origin_, text);
     if (!root.IsMap()) {
       origin_.fail(root.Mark(), "got {}, allowed: a section with the keys {}. {}", what_it_is(root),
                    fmt::join(names(), ", "), kHelp);
@@ -228,7 +229,11 @@ class SweepReader {
 
   void make_base() {
     if (!base_) origin_.fail({}, "no key base, allowed: the config that all runs share, such as ../digits/base.yaml.");
-    read_config_file(sweep_.base, file_.parent_path() / base_->first, origin_.at(base_->second.Mark()) + "base: ");
+    if (given_base_) {
+      sweep_.base = *given_base_;
+    } else {
+      read_config_file(sweep_.base, file_.parent_path() / base_->first, origin_.at(base_->second.Mark()) + "base: ");
+    }
     if (set_) apply("set", sweep_.base, set_->first, set_->second);
   }
 
@@ -236,12 +241,12 @@ class SweepReader {
   void make_strategies() {
     if (strategies_.empty()) origin_.fail({}, "no key strategies, allowed: what is compared. {}", kHelp);
     if (sweep_.seeds.empty()) sweep_.seeds = {0, 1, 2};
+    // Before any is made: a megabyte of names would be a thousand million strategies.
+    const size_t count = strategies_.size() * std::max<size_t>(settings_.size(), 1);
+    if (count > kMostStrategies) origin_.fail({}, "{} strategies, allowed: at most {}.", count, kMostStrategies);
     for (const auto& strategy : strategies_) {
       if (settings_.empty()) add_strategy(strategy.name, {strategy});
       for (const auto& setting : settings_) add_strategy(strategy.name + "." + setting.name, {setting, strategy});
-    }
-    if (sweep_.strategies.size() > kMostStrategies) {
-      origin_.fail({}, "{} strategies, allowed: at most {}.", sweep_.strategies.size(), kMostStrategies);
     }
     for (const auto& text : overrides_) read_override(sweep_.base, text);
     check_different();
@@ -307,6 +312,7 @@ class SweepReader {
   fs::path file_;
   Origin origin_;
   const std::vector<std::string>& overrides_;
+  const Config* given_base_;
   Sweep sweep_;
   std::optional<std::pair<std::string, YAML::Node>> base_;
   std::optional<std::pair<YAML::Node, YAML::Node>> set_;
@@ -328,7 +334,12 @@ std::string indented(const std::string& text, const std::string& indent) {
 }  // namespace
 
 Sweep load_sweep(const fs::path& file, const std::vector<std::string>& overrides) {
-  return SweepReader(file, overrides).read();
+  return SweepReader(file, overrides).read(read_yaml_text(file, ""));
+}
+
+Sweep parse_sweep(const std::string& text, const std::string& origin, const Config& base,
+                  const std::vector<std::string>& overrides) {
+  return SweepReader(origin, overrides, &base).read(text);
 }
 
 std::string dump_sweep(const Sweep& sweep, const std::string& base_file) {
@@ -363,9 +374,9 @@ std::optional<std::vector<int64_t>> parse_sweep_seeds(const std::string& text) {
       if (!seen.insert(*first + i).second) return {};
       seeds.push_back(*first + i);
     }
+    if (seeds.size() > kMostSeeds) return {};  // before the next range: a megabyte of them has a hundred million
     begin = end + 1;
   }
-  if (seeds.size() > kMostSeeds) return {};
   return seeds;
 }
 

@@ -40,6 +40,10 @@ struct Sweep {
 // as load_config does.
 Sweep load_sweep(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
 
+// The same from memory: `origin` stands for the file in errors, `base` for the config that the key base names.
+Sweep parse_sweep(const std::string& text, const std::string& origin, const Config& base,
+                  const std::vector<std::string>& overrides = {});
+
 // A sweep as a file that reads back to the same one, where its base config stands in `base_file` beside it. The budget
 // is not in it: it has become part of the configs.
 std::string dump_sweep(const Sweep& sweep, const std::string& base_file);

@@ -252,8 +252,9 @@ std::optional<std::vector<uint8_t>> ArchiveReader::read(int64_t limit) {
   std::array<uint8_t, 1 << 16> block;
   while (true) {
     const la_ssize_t got = archive_read_data(archive_.get(), block.data(), block.size());
-    if (got == ARCHIVE_RETRY) continue;
-    if (got < 0) fail(reason());  // a warning too: it says that a checksum is wrong
+    // A warning too: it says that a checksum is wrong. And a request to try again, which has no end: that a sparse
+    // file's pieces are not in order.
+    if (got < 0) fail(reason());
     if (got == 0) return bytes;
     bytes.insert(bytes.end(), block.begin(), block.begin() + got);
     read_bytes_ += got;

@@ -240,6 +240,8 @@ Dataset load_cached(const DataOptions& options, const std::string& key,
       }
     } catch (const UserError&) {
       note = fmt::format("; the cache {} was damaged and is written anew", path.string());
+    } catch (const fs::filesystem_error& problem) {
+      note = fmt::format("; the cache could not be read: {}", problem.what());
     }
   }
   std::shared_ptr<SampleWriter> writer;

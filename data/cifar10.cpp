@@ -8,6 +8,7 @@
 
 #include "configs/error.h"
 #include "data/archive_reader.h"
+#include "data/image_records.h"
 #include "data/limits.h"
 #include "data/printable_name.h"
 #include "data/raw_images.h"
@@ -17,9 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kSide = 32;
-constexpr int64_t kRecord = 1 + 3 * kSide * kSide;
-constexpr uint8_t kClasses = 10;
 constexpr const char* kFolder = "cifar-10-batches-bin";
 constexpr const char* kClassNames = "batches.meta.txt";
 
@@ -86,36 +84,9 @@ std::vector<fs::path> batch_files(const DataOptions& options) {
 Dataset read_cifar10(const std::vector<FileBytes>& batches, std::vector<std::string> classes,
                      const DataOptions& options, int64_t threads, const LoadProgress& progress, const std::string& what,
                      const MakeStore& make_store) {
-  std::vector<RawImages> parts;
-  std::vector<int64_t> labels;
-  for (const FileBytes& batch : batches) {
-    const int64_t size = std::ssize(batch.bytes);
-    if (size == 0 || size % kRecord != 0) {
-      throw UserError(
-          fmt::format("{} has {} bytes, no whole number of CIFAR-10's records of {} bytes. It is cut short or "
-                      "not of the binary version; get it again.",
-                      batch.name, size, kRecord));
-    }
-    const int64_t count = size / kRecord;
-    for (int64_t i = 0; i < count; ++i) {
-      const uint8_t label = batch.bytes[i * kRecord];
-      if (label >= kClasses) {
-        throw UserError(
-            fmt::format("{}: record {} has the label {}, allowed: 0 to {}. The file is damaged or not "
-                        "CIFAR-10's; get it again.",
-                        batch.name, i, label, kClasses - 1));
-      }
-      labels.push_back(label);
-    }
-    parts.push_back({.bytes = batch.bytes.subspan(1),
-                     .count = count,
-                     .stride = kRecord,
-                     .channels = 3,
-                     .height = kSide,
-                     .width = kSide});
-  }
-  Dataset result = convert_raw_images(parts, options, threads, progress, what, make_store);
-  result.labels = std::move(labels);
+  ImageRecords records = parse_cifar10(batches);
+  Dataset result = convert_raw_images(records.parts, options, threads, progress, what, make_store);
+  result.labels = std::move(records.labels);
   result.classes = std::move(classes);
   if (result.classes.empty()) {
     result.classes = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
@@ -143,7 +114,8 @@ Dataset load_cifar10(const DataOptions& options, int64_t threads, const LoadProg
   const bool file = !archive && !fs::is_directory(options.path);
   const std::string split = file ? "" : options.split == Split::test ? ", test split" : ", train split";
   const fs::path folder = files.front().parent_path();
-  return read_cifar10(batches, archive ? std::vector<std::string>{} : read_class_names(folder / kClassNames, kClasses),
+  return read_cifar10(batches,
+                      archive ? std::vector<std::string>{} : read_class_names(folder / kClassNames, kRecordClasses),
                       options, threads, progress, fmt::format("cifar10 {}{}", options.path, split), make_store);
 }
 

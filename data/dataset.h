@@ -1,13 +1,14 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <torch/types.h>
+
+#include "data/progress.h"
 
 namespace sgan {
 
@@ -40,9 +41,6 @@ struct Dataset {
 // SHA-256 of the samples and their shape, in hex: the same data in the same order have the same one. Data that bring
 // their content_hash are not read for it.
 std::string fingerprint(const Dataset& dataset);
-
-// Told now and then, on the caller's thread, how many of the files are loaded.
-using LoadProgress = std::function<void(int64_t done, int64_t total)>;
 
 // Samples as networks take them, float32 on their device: image bytes (N, C, H, W) as x / 127.5 - 1 in [-1, 1], points
 // as they are. flip: (N) bool on the same device, the images to mirror left to right, or undefined for none.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <webp/decode.h>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
@@ -24,13 +25,35 @@ bool is_cut_short(std::span<const uint8_t> bytes, size_t header_end) {
   constexpr std::array<uint8_t, 2> kEnd = {0xff, 0xd9};
   if (bytes.size() <= header_end) return true;
   if (!std::ranges::equal(bytes.first(2), kStart)) return false;
-  return std::ranges::search(bytes.subspan(header_end), kEnd).empty();
+  return std::search(bytes.begin() + static_cast<ptrdiff_t>(header_end), bytes.end(), kEnd.begin(), kEnd.end()) ==
+         bytes.end();
+}
+
+// By libwebp itself: a WebP that OpenCV does not take for one goes on to the other decoders that Debian builds it with,
+// GDAL's and DICOM's among them, which write files and end the process for damaged ones. The signatures of PNG, JPEG
+// and BMP are looked at before those.
+cv::Mat decode_webp(std::span<const uint8_t> bytes, int64_t channels, const ImageSize& size) {
+  WebPBitstreamFeatures features;
+  if (WebPGetFeatures(bytes.data(), bytes.size(), &features) != VP8_STATUS_OK || features.width != size.width ||
+      features.height != size.height) {
+    return {};
+  }
+  cv::Mat pixels(features.height, features.width, CV_8UC3);
+  const int row = static_cast<int>(pixels.step[0]);
+  if (WebPDecodeBGRInto(bytes.data(), bytes.size(), pixels.data, pixels.total() * pixels.elemSize(), row) == nullptr) {
+    return {};
+  }
+  if (channels != 1) return pixels;
+  cv::Mat grey;
+  cv::cvtColor(pixels, grey, cv::COLOR_BGR2GRAY);
+  return grey;
 }
 
 cv::Mat decode(std::span<const uint8_t> bytes, int64_t channels, const ImageHeader& header) {
   const int mode = channels == 1 ? cv::IMREAD_GRAYSCALE : channels == 3 ? cv::IMREAD_COLOR : cv::IMREAD_ANYCOLOR;
   if (is_cut_short(bytes, header.end)) return {};
   try {
+    if (bytes[0] == 'R') return decode_webp(bytes, channels, header.size);
     const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8U, const_cast<uint8_t*>(bytes.data()));
     const cv::Mat pixels = cv::imdecode(raw, mode);
     const ImageSize size{pixels.cols, pixels.rows};

@@ -2,13 +2,12 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "configs/options.h"
 #include "data/dataset.h"
-#include "data/file_bytes.h"
+#include "data/idx_format.h"
 #include "data/image_size.h"
 #include "data/sample_store.h"
 
@@ -17,15 +16,8 @@ namespace sgan {
 // The IDX format of MNIST and its relatives (http://yann.lecun.com/exdb/mnist): big-endian sizes, then bytes. Files
 // that begin as gzip does are decompressed first.
 
-struct IdxFiles {
-  FileBytes images;                       // magic 0x00000803 and N images
-  std::optional<FileBytes> labels;        // magic 0x00000801 and as many bytes
-  std::optional<FileBytes> other_labels;  // of the other split, which has the same classes
-};
-
-// The classes are numbered from 0 to the largest label of both splits. Throws UserError for another magic number, for
-// sizes that are not those of the file, and for labels that are far beyond the number of different ones, as a damaged
-// byte is. Of a gzip file no more is unpacked than its header states. `what` begins the description.
+// The classes are numbered from 0 to the largest label of both splits. Throws UserError as parse_idx does. `what`
+// begins the description.
 Dataset read_idx(const IdxFiles& files, const DataOptions& options, int64_t threads, const LoadProgress& progress,
                  const std::string& what, const MakeStore& make_store = store_in_memory);
 

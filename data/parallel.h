@@ -7,7 +7,7 @@
 #include <memory>
 #include <mutex>
 
-#include "data/dataset.h"
+#include "data/progress.h"
 
 namespace sgan {
 

@@ -14,9 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kSide = 96;
-constexpr int64_t kImage = 3 * kSide * kSide;
-constexpr uint8_t kClasses = 10;
 constexpr const char* kClassNames = "class_names.txt";
 
 std::vector<std::string> parts_of(Split split) {
@@ -27,37 +24,6 @@ std::vector<std::string> parts_of(Split split) {
 fs::path folder_of(const DataOptions& options) {
   const fs::path below = fs::path(options.path) / "stl10_binary";
   return fs::is_directory(below) ? below : fs::path(options.path);
-}
-
-RawImages parse_images(const FileBytes& file) {
-  const int64_t size = std::ssize(file.bytes);
-  if (size == 0 || size % kImage != 0) {
-    throw UserError(
-        fmt::format("{} has {} bytes, no whole number of STL-10's images of {} bytes. It is cut short or not "
-                    "of the binary version; get it again.",
-                    file.name, size, kImage));
-  }
-  return {.bytes = file.bytes,
-          .count = size / kImage,
-          .stride = kImage,
-          .channels = 3,
-          .height = kSide,
-          .width = kSide,
-          .column_major = true};
-}
-
-void append_labels(const FileBytes& file, int64_t images, std::vector<int64_t>& labels) {
-  if (std::ssize(file.bytes) != images) {
-    throw UserError(fmt::format("{} has {} labels for {} images. One of the two files is damaged; get them again.",
-                                file.name, file.bytes.size(), images));
-  }
-  for (const uint8_t label : file.bytes) {
-    if (label < 1 || label > kClasses) {
-      throw UserError(fmt::format("{} has a label {}, allowed: 1 to {}. The file is damaged; get it again.", file.name,
-                                  label, kClasses));
-    }
-    labels.push_back(label - 1);
-  }
 }
 
 std::vector<fs::path> part_files(const DataOptions& options) {
@@ -87,18 +53,13 @@ std::vector<fs::path> part_files(const DataOptions& options) {
 Dataset read_stl10(const std::vector<Stl10Part>& parts, std::vector<std::string> classes, const DataOptions& options,
                    int64_t threads, const LoadProgress& progress, const std::string& what,
                    const MakeStore& make_store) {
-  std::vector<RawImages> images;
-  std::vector<int64_t> labels;
-  for (const Stl10Part& part : parts) {
-    images.push_back(parse_images(part.images));
-    if (part.labels) append_labels(*part.labels, images.back().count, labels);
-  }
-  Dataset result = convert_raw_images(images, options, threads, progress, what, make_store);
-  if (std::ssize(labels) != result.size()) {
+  ImageRecords records = parse_stl10(parts);
+  Dataset result = convert_raw_images(records.parts, options, threads, progress, what, make_store);
+  if (std::ssize(records.labels) != result.size()) {
     result.description += ", without labels, which not all have";
     return result;
   }
-  result.labels = std::move(labels);
+  result.labels = std::move(records.labels);
   result.classes = std::move(classes);
   if (result.classes.empty()) {
     result.classes = {"airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"};
@@ -123,9 +84,9 @@ Dataset load_stl10(const DataOptions& options, int64_t threads, const LoadProgre
       parts.back().labels = map_file(file);
     }
   }
-  return read_stl10(parts, read_class_names(folder_of(options) / kClassNames, kClasses), options, threads, progress,
-                    fmt::format("stl10 {}, {} split", options.path, fmt::join(parts_of(options.split), " and ")),
-                    make_store);
+  return read_stl10(
+      parts, read_class_names(folder_of(options) / kClassNames, kRecordClasses), options, threads, progress,
+      fmt::format("stl10 {}, {} split", options.path, fmt::join(parts_of(options.split), " and ")), make_store);
 }
 
 }  // namespace sgan

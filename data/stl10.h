@@ -2,24 +2,18 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "configs/options.h"
 #include "data/dataset.h"
-#include "data/file_bytes.h"
+#include "data/image_records.h"
 #include "data/sample_store.h"
 
 namespace sgan {
 
 // The binary version of STL-10 (https://cs.stanford.edu/~acoates/stl10): 96x96 images in planes of red, green and blue
 // whose bytes go down the columns; labels 1 to 10 in files of their own, here 0 to 9.
-
-struct Stl10Part {
-  FileBytes images;
-  std::optional<FileBytes> labels;
-};
 
 // Labels are kept if all parts have them. `classes` are ten names, or empty for the published ones. Throws UserError
 // for files that are not whole images, counts that differ and labels out of range. `what` begins the description.

@@ -19,9 +19,13 @@ torch::Tensor PlainNetwork::bias_of(const std::string& layer) const {
 PlainNetwork plain_network(const NetworkImpl& network) {
   torch::NoGradGuard no_grad;
   PlainNetwork plain;
+  // Effective weights stand for what parametrizations and quantizers of weights keep.
+  const auto is_folded = [](const std::string& name) {
+    return name.find(".parametrizations.") != std::string::npos || name.ends_with(".quantizer.scale");
+  };
   const auto take = [&](const auto& named) {
     for (const auto& item : named) {
-      if (item.key().find(".parametrizations.") == std::string::npos) plain.tensors[item.key()] = copy_of(item.value());
+      if (!is_folded(item.key())) plain.tensors[item.key()] = copy_of(item.value());
     }
   };
   take(network.named_parameters());

@@ -28,7 +28,8 @@ torch::Tensor standardize(const WeightedLayer& layer, const WeightNormImpl& weig
   gains.copy_(torch::where(varies, 1 / std, gains));
   auto bias = layer->bias();
   if (bias.defined()) bias.copy_(torch::where(varies, (bias - mean) / std, bias));
-  return layer->forward(x, weight.effective());
+  layer->initialize_quantizers();
+  return layer->forward(x, layer->effective_weight());
 }
 
 }  // namespace
@@ -41,7 +42,7 @@ void initialize_from_data(NetworkImpl& network, const GeneratorFor& initial, con
   }
   run_composition(network.composition(), batch, Mode::train_frozen, [](const WeightedLayer& layer, const auto& x) {
     const auto* weight = layer->parametrization().as<WeightNormImpl>();
-    return weight != nullptr ? standardize(layer, *weight, x) : layer->forward(x, layer->parametrization().effective());
+    return weight != nullptr ? standardize(layer, *weight, x) : layer->forward(x, layer->effective_weight());
   });
 }
 

@@ -70,7 +70,7 @@ std::pair<torch::nn::Module*, std::string> place_of(torch::nn::Module& root, con
 EffectiveWeights NetworkImpl::effective_weights() const {
   const FullPrecision full_precision;
   EffectiveWeights weights;
-  for (const auto& [name, layer] : layers_) weights.set(*layer, in_fast_layout(layer->parametrization().effective()));
+  for (const auto& [name, layer] : layers_) weights.set(*layer, in_fast_layout(layer->effective_weight()));
   return weights;
 }
 
@@ -79,7 +79,7 @@ EffectiveWeights NetworkImpl::frozen_weights() const {
   const FullPrecision full_precision;
   EffectiveWeights weights;
   for (const auto& [name, layer] : layers_) {
-    weights.set(*layer, in_fast_layout(layer->parametrization().effective().detach()));
+    weights.set(*layer, in_fast_layout(layer->effective_weight().detach()));
   }
   return weights;
 }
@@ -101,6 +101,7 @@ void NetworkImpl::initialize(const GeneratorFor& initial, const GeneratorFor& po
     const auto weight_name = name + ".weight";
     const auto weight = draw_weight(initializations_[i], layer->geometry(), initial(weight_name));
     layer->parametrization().initialize(weight, power(weight_name));
+    layer->initialize_quantizers();
     if (layer->bias().defined())
       draw_bias(initializations_[i], layer->geometry(), initial(name + ".bias"), layer->bias());
   }

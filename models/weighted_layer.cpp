@@ -1,6 +1,7 @@
 #include "models/weighted_layer.h"
 
 #include <c10/core/impl/LocalDispatchKeySet.h>
+#include <torch/utils.h>
 
 #include <optional>
 
@@ -14,7 +15,27 @@ WeightedLayerImpl::WeightedLayerImpl(const OperatorGeometry& geometry, bool bias
   if (bias) bias_ = register_parameter("bias", torch::zeros({geometry.out_channels}));
 }
 
-torch::Tensor WeightedLayerImpl::forward(const torch::Tensor& input, const torch::Tensor& weight) const {
+torch::Tensor WeightedLayerImpl::effective_weight() const {
+  auto weight = parametrization_->effective();
+  return weight_quantizer_ ? weight_quantizer_->forward(weight) : weight;
+}
+
+void WeightedLayerImpl::quantize_weight(WeightQuantizer quantizer) {
+  weight_quantizer_ = register_module("quantizer", std::move(quantizer));
+}
+
+void WeightedLayerImpl::quantize_input(ActivationQuantizer quantizer) {
+  input_quantizer_ = register_module("input_quantizer", std::move(quantizer));
+}
+
+void WeightedLayerImpl::initialize_quantizers() const {
+  torch::NoGradGuard no_grad;
+  if (auto quantizer = weight_quantizer_) quantizer->initialize(parametrization_->effective());
+  if (auto quantizer = input_quantizer_) quantizer->initialize();
+}
+
+torch::Tensor WeightedLayerImpl::forward(const torch::Tensor& given, const torch::Tensor& weight) const {
+  const auto input = input_quantizer_ ? input_quantizer_->forward(given) : given;
   // A critic's number keeps all its digits: bfloat16 would leave it three.
   std::optional<c10::impl::ExcludeDispatchKeyGuard> no_autocast;
   if (geometry_.out_channels == 1) no_autocast.emplace(c10::autocast_dispatch_keyset);

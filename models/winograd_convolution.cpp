@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "models/winograd_kernels.h"
 
@@ -27,10 +28,14 @@ const Kernels* find_kernels() {
   return nullptr;
 }
 
+const Kernels*& chosen_kernels() {
+  static const Kernels* chosen = find_kernels();
+  return chosen;
+}
+
 // Those for this processor; null where it has neither instruction set.
 const Kernels* kernels() {
-  static const Kernels* const found = find_kernels();
-  return found;
+  return chosen_kernels();
 }
 
 torch::Tensor channels_last(const torch::Tensor& tensor) {
@@ -52,6 +57,10 @@ void in_parallel(int64_t count, const Work& work) {
   });
 }
 
+const winograd::Shape& shape_of(int64_t side) {
+  return side == 3 ? winograd::kThree : winograd::kFour;
+}
+
 // A convolution from a large image to a small one (of equal size under the 3x3 filter), and its gradients. The forward
 // pass of a transposed convolution is the gradient by the large image.
 //
@@ -62,8 +71,8 @@ class Convolution {
   // large: sizes (N, inputs, H, W); small: (N, outputs, h, w); side: of the filter.
   Convolution(int64_t side, at::IntArrayRef large, at::IntArrayRef small)
       : transforms_(side == 3 ? kernels()->three : kernels()->four),
-        points_(side == 3 ? winograd::kThree.points : winograd::kFour.points),
-        depth_((side == 3 ? winograd::kThree.phases : winograd::kFour.phases) * large[1]),
+        points_(shape_of(side).points),
+        depth_(shape_of(side).phases * large[1]),
         side_(side),
         large_(large.vec()),
         small_(small.vec()),
@@ -250,10 +259,16 @@ struct Bilinear : torch::autograd::Function<Bilinear> {
     context->saved_data["result"] = result;
     context->saved_data["side"] = side;
     const auto left = channels_last(a), right = channels_last(b);
-    if (result == kWeight) return Convolution(side, left.sizes(), right.sizes()).weight_of(left, right);
+    if (result == kWeight) {
+      TORCH_CHECK(left.size(0) == right.size(0), "as many inputs as gradients: ", left.sizes(), ", ", right.sizes());
+      return Convolution(side, left.sizes(), right.sizes()).weight_of(left, right);
+    }
     const bool larger = result == kLarge;
+    TORCH_CHECK(left.size(1) == right.size(larger ? 0 : 1) && right.size(2) == side && right.size(3) == side,
+                "no weight of shape ", right.sizes(), " for images of shape ", left.sizes());
     auto shape = left.sizes().vec();
     shape[1] = right.size(larger ? 1 : 0);
+    TORCH_CHECK(!bias || (bias->numel() == shape[1] && bias->is_contiguous()), "a bias for ", shape[1], " channels");
     for (const int dim : {2, 3}) shape[dim] = larger ? shape[dim] * stride_of(side) : shape[dim] / stride_of(side);
     return larger ? Convolution(side, shape, left.sizes()).large_of(left, right, bias)
                   : Convolution(side, left.sizes(), shape).small_of(left, right, bias);
@@ -284,17 +299,28 @@ struct Bilinear : torch::autograd::Function<Bilinear> {
 
 }  // namespace
 
+const Kernels* winograd::use_kernels(const Kernels* kernels) {
+  return std::exchange(chosen_kernels(), kernels);
+}
+
 bool winograd_applies(const torch::Tensor& input, const torch::Tensor& weight, int64_t stride, int64_t padding,
                       bool transposed) {
   if (kernels() == nullptr || !input.is_cpu() || input.scalar_type() != torch::kFloat || input.dim() != 4 ||
-      input.numel() == 0 || weight.scalar_type() != torch::kFloat || at::autocast::is_autocast_enabled(at::kCPU)) {
+      input.numel() == 0 || weight.scalar_type() != torch::kFloat || weight.dim() != 4 ||
+      at::autocast::is_autocast_enabled(at::kCPU)) {
     return false;
   }
   const int64_t side = weight.size(2);
   if ((side != 3 && side != 4) || weight.size(3) != side || stride != stride_of(side) || padding != 1) return false;
   const int64_t multiple = transposed ? 2 : 2 * stride;
-  return weight.size(0) % kLanes == 0 && weight.size(1) % kLanes == 0 && input.size(2) % multiple == 0 &&
-         input.size(3) % multiple == 0;
+  return input.size(1) == weight.size(transposed ? 0 : 1) && weight.size(0) % kLanes == 0 &&
+         weight.size(1) % kLanes == 0 && input.size(2) % multiple == 0 && input.size(3) % multiple == 0;
+}
+
+double winograd_product_share(int64_t side) {
+  constexpr int64_t kOutputs = 2 * 2;  // of a tile
+  const auto [points, phases] = shape_of(side);
+  return static_cast<double>(points * phases) / static_cast<double>(kOutputs * side * side);
 }
 
 torch::Tensor winograd_convolution(const torch::Tensor& input, const torch::Tensor& weight, const torch::Tensor& bias,

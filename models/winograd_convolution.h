@@ -10,6 +10,9 @@ namespace sgan {
 bool winograd_applies(const torch::Tensor& input, const torch::Tensor& weight, int64_t stride, int64_t padding,
                       bool transposed);
 
+// Multiply-adds of the products, as a share of those in the sum as it is written, for a filter of side 3 or 4.
+double winograd_product_share(int64_t side);
+
 // A convolution as torch::conv2d computes it, or torch::conv_transpose2d if `transposed`, by Winograd's minimal
 // filtering (Lavin & Gray 2016): 36 products for every 16 (3x3) or 64 (4x4) of the sum as it is written, 2.25 and 1.78
 // times fewer. Its gradients by input and weight take as few, and so do theirs, to any order. float32 throughout; the

@@ -78,4 +78,8 @@ struct Kernels {
 extern const Kernels kAvx2Kernels;    // needs FMA too
 extern const Kernels kAvx512Kernels;  // needs AVX512F alone
 
+// Makes every later convolution use these instead of the processor's best, or no convolution Winograd's algorithm if
+// null; returns those used until now. For tests and comparisons; not while a convolution runs.
+const Kernels* use_kernels(const Kernels* kernels);
+
 }  // namespace sgan::winograd

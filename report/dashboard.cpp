@@ -18,6 +18,7 @@
 
 #include "comparison/config_entries.h"
 #include "report/dashboard_assets.h"
+#include "run/json_text.h"
 #include "run/step_name.h"
 
 namespace sgan {
@@ -71,7 +72,7 @@ std::vector<std::string> run_ids(const HttpRequest& request) {
 }
 
 Json parse_file(const ContainedFolder& files, const std::string& path) {
-  return Json::parse(files.read(path, kLongestDocument).value_or(""), nullptr, /*allow_exceptions=*/false);
+  return parse_json_object(files.read(path, kLongestDocument).value_or(""));
 }
 
 Json points_json(const Curve& curve) {

@@ -94,6 +94,21 @@ std::string introduction(const Runs& runs) {
                      escape_html(facts), data_order(runs));
 }
 
+std::string incidents_section(const Runs& runs, const Labels& labels) {
+  std::string items;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    for (const std::string& incident : runs[i].incidents) {
+      items += fmt::format("<li>{}{}</li>\n", runs.size() > 1 ? fmt::format("<b>{}</b>, ", escape_html(labels[i])) : "",
+                           escape_html(incident));
+    }
+  }
+  if (items.empty()) return "";
+  return fmt::format(
+      "<div class=\"alert\" role=\"note\" aria-label=\"Incidents\">\n<p><strong>Incidents</strong></p>\n"
+      "<ul>\n{}</ul>\n</div>\n",
+      items);
+}
+
 std::string table_section(const Runs& runs) {
   const Table table = comparison(runs);
   std::string html = runs.size() == 1 ? "<h2>Measurements</h2>\n" : "<h2>Comparison</h2>\n";
@@ -275,6 +290,15 @@ std::string charts_section(const Runs& runs, const Labels& labels) {
                       "The gap between the two lines says how well the critic separates the batches it is trained on; "
                       "each chart has its own scale, and a wide gap can mean a strong critic or merely a steep one.",
                       "critic-outputs", outputs);
+  html += chart_group(figures, "What the watchdog sees",
+                      "The fixed samples’ mean distance from one another, divided by that of as many real images: near "
+                      "0 they are all alike. The critic’s rise from generated to real samples per unit of distance, "
+                      "which no Lipschitz constant is below, and the standard deviation of its outputs: near 0 it "
+                      "says the same of everything.",
+                      "watchdog",
+                      {chart("diversity.pairwise", "Diversity of samples", "distance ratio (no unit)"),
+                       chart("watch.slope", "Critic rise", "rise (per unit of input)", true),
+                       chart("watch.spread", "Critic spread", "standard deviation of D (no unit)", true)});
   html += chart_group(figures, "Singular values of the weights",
                       "Exact largest singular value of each layer’s reshaped effective weight, all charts on one "
                       "scale; for a convolution it is not the operator norm, so values near 1 do not make the network "
@@ -342,8 +366,9 @@ std::string report_page(const Runs& runs) {
   const Labels labels = run_labels(runs);
   const std::vector<SampleRun> samples = sample_runs(runs, labels);
   const std::vector<int64_t> steps = slider_steps(samples, kMostSampleSteps);
-  const std::string body = introduction(runs) + table_section(runs) + samples_section(samples, steps) +
-                           charts_section(runs, labels) + protocol_section(runs, labels);
+  const std::string body = introduction(runs) + incidents_section(runs, labels) + table_section(runs) +
+                           samples_section(samples, steps) + charts_section(runs, labels) +
+                           protocol_section(runs, labels);
   return html_page(title_of(runs, labels), body, steps.size() > 1 ? slider_script() : "");
 }
 

@@ -16,6 +16,7 @@
 
 #include "comparison/config_entries.h"
 #include "run/format.h"
+#include "run/json_text.h"
 
 namespace sgan {
 namespace {
@@ -31,7 +32,7 @@ const std::vector<std::string> kWatched = {"run.json",  "config.yaml", "metrics.
                                            "lipschitz", "log.txt",     "report.html",   "run.lock"};
 
 Json parse_object(const std::optional<std::string>& text) {
-  Json document = Json::parse(text.value_or(""), nullptr, /*allow_exceptions=*/false);
+  Json document = parse_json_object(text.value_or(""));
   return document.is_object() ? document : Json::object();
 }
 
@@ -154,6 +155,16 @@ void RunIndex::read_record(const std::string& folder, Run& run) const {
   run.record = Json::object();
   for (const char* key : {"name", "strategy", "seed", "status", "why", "start", "end", "device", "step"}) {
     copy_plain(document, key, run.record);
+  }
+  const auto alarms = document.find("alarms");
+  if (alarms != document.end() && alarms->is_array() && !alarms->empty()) {
+    constexpr size_t kMost = 8;
+    Json& list = run.record["alarms"] = Json::array();
+    for (size_t i = alarms->size() - std::min(alarms->size(), kMost); i < alarms->size(); ++i) {
+      if (!alarms->at(i).is_object()) continue;
+      Json& alarm = list.emplace_back(Json::object());
+      for (const char* key : {"step", "trouble", "text"}) copy_plain(alarms->at(i), key, alarm);
+    }
   }
   const auto status = run.record.find("status");
   run.recorded_status = status != run.record.end() && status->is_string() ? status->get<std::string>() : "unknown";

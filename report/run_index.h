@@ -40,11 +40,12 @@ class RunIndex {
 
   // {"version", "complete", "truncated", "runs": […], "folders": […]}: what changed after the version `since`.
   // complete: these are all there are, and others are gone. truncated: the tree is larger than Options allow. A run:
-  // {"id", "group" (the folder it is in), "name", "strategy", "seed", "status", "why", "start", "end", "device",
-  // "step", "steps", "loss_d", "loss_g" (null: not finite), "ms_per_step", "wall_s", "score": {"name", "value",
-  // "better", "step"}, "written" (seconds since 1970), "report", "version"}; what is not known is left out. status:
-  // running, finished, interrupted, failed, killed (run.json says running, but no process holds the lock), stalled, or
-  // what else run.json says. A folder: {"id", "report"}, those that hold a report.html beside runs.
+  // {"id", "group" (the folder it is in), "name", "strategy", "seed", "status", "why", "alarms" (the last eight, of
+  // "step", "trouble", "text"), "start", "end", "device", "step", "steps", "loss_d", "loss_g" (null: not finite),
+  // "ms_per_step", "wall_s", "score": {"name", "value", "better", "step"}, "written" (seconds since 1970), "report",
+  // "version"}; what is not known is left out. status: running, finished, interrupted, failed, killed (run.json says
+  // running, but no process holds the lock), stalled, or what else run.json says. A folder: {"id", "report"}, those
+  // that hold a report.html beside runs.
   nlohmann::ordered_json list(uint64_t since) const;
 
   // The run's or folder's path below the root; nothing for an id that `list` does not have.

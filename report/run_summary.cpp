@@ -60,6 +60,45 @@ void summarize_metrics(RunSummary& run) {
   run.sigma_product = product;
 }
 
+int64_t step_of(const Json& entry, const char* key = "step") {
+  return entry.is_object() && entry.contains(key) && entry.at(key).is_number_integer() ? entry.at(key).get<int64_t>()
+                                                                                       : 0;
+}
+
+std::string text_in(const Json& entry, const char* key) {
+  return entry.is_object() && entry.contains(key) ? text_of(entry.at(key)) : std::string();
+}
+
+const std::vector<Json>& list_in(const Json& record, const char* key) {
+  static const std::vector<Json> kNone;
+  return record.contains(key) && record.at(key).is_array() ? record.at(key).get_ref<const Json::array_t&>() : kNone;
+}
+
+// From run.json: why the run ended early, the watchdog's alarms, rollbacks and overrides.
+std::vector<std::string> incidents_of(const Json& record) {
+  std::vector<std::string> incidents;
+  for (const Json& alarm : list_in(record, "alarms")) {
+    incidents.push_back(
+        fmt::format("step {}, {}: {}", step_of(alarm), text_in(alarm, "trouble"), text_in(alarm, "text")));
+  }
+  for (const Json& rollback : list_in(record, "rollbacks")) {
+    incidents.push_back(fmt::format("step {}, diverged: rolled back to step {}; from there on learning rates × {}",
+                                    step_of(rollback), step_of(rollback, "to"), text_in(rollback, "lr_scale")));
+  }
+  for (const Json& change : list_in(record, "overrides")) {
+    std::string keys;
+    for (const Json& key : list_in(change, "keys")) {
+      keys += fmt::format("{}{} {} → {}", keys.empty() ? "" : ", ", text_in(key, "key"), text_in(key, "from"),
+                          text_in(key, "to"));
+    }
+    incidents.push_back(fmt::format("step {}: the config was changed: {}", step_of(change), keys));
+  }
+  if (const std::string why = text_in(record, "why"); !why.empty()) {
+    incidents.push_back(fmt::format("step {}, {}: {}", step_of(record), text_in(record, "status"), why));
+  }
+  return incidents;
+}
+
 }  // namespace
 
 Entries flattened(const Json& object) {
@@ -70,7 +109,7 @@ Entries flattened(const Json& object) {
 
 RunSummary read_run(const fs::path& folder) {
   const RunFolder files = RunFolder::open_read_only(folder);
-  const Json record = files.read_status();
+  Json record = files.read_status();
   const auto text = [&](const char* key) { return record.contains(key) ? text_of(record.at(key)) : std::string(); };
 
   RunSummary run;
@@ -79,6 +118,8 @@ RunSummary read_run(const fs::path& folder) {
   run.strategy = text("strategy");
   run.seed = text("seed");
   run.status = text("status");
+  run.incidents = incidents_of(record);
+  for (const char* key : {"alarms", "rollbacks", "overrides", "why"}) record.erase(key);
   run.record = flattened(record);
   run.config_text = read_file(files.config_path());
   run.config = config_entries(run.config_text);

@@ -22,7 +22,9 @@ struct RunSummary {
   std::string name, strategy, seed, status;
   int64_t steps = 0;  // of the last log point
 
-  Entries record;           // run.json, flattened
+  std::vector<std::string> incidents;  // what went wrong or was interfered with, a sentence each, by run.json
+
+  Entries record;           // run.json without the incidents, flattened
   std::string config_text;  // config.yaml as it is
   Entries config;           // config.yaml, flattened
   std::vector<nlohmann::ordered_json> metrics;

@@ -95,7 +95,9 @@ AtomicFile::AtomicFile(const std::filesystem::path& target)
     : target_(target),
       temporary_(existing_folder_of(target) / fmt::format(".{}{}{}-{}-{}", target.filename().string(), kTemporaryMark,
                                                           ::getpid(), system_mark(), random_mark())),
-      file_(temporary_, O_RDWR | O_CREAT | O_EXCL) {}
+      file_(temporary_, O_RDWR | O_CREAT | O_EXCL) {
+  file_.set_path(target_);
+}
 
 AtomicFile::~AtomicFile() {
   if (!committed_) ::unlink(temporary_.c_str());
@@ -105,7 +107,11 @@ void AtomicFile::commit() {
   file_.sync();
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) throw file_error("write", target_, errno);
   committed_ = true;
-  FileDescriptor(folder_of(target_), O_RDONLY | O_DIRECTORY).sync();
+  sync_folder(folder_of(target_));
+}
+
+void sync_folder(const std::filesystem::path& folder) {
+  FileDescriptor(folder, O_RDONLY | O_DIRECTORY).sync();
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
@@ -122,10 +128,14 @@ std::string read_file(const std::filesystem::path& path) {
 }
 
 void remove_stale_temporaries(const std::filesystem::path& folder) {
+  const std::string here = system_mark();
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::optional<Writer> writer = temporary_writer(entry.path().filename().string());
-    if (!writer || (writer->process != ::getpid() && is_alive(writer->process))) continue;
+    if (!writer) continue;
+    // A container's process numbers mean nothing in the next one.
+    const bool of_this_system = writer->system.empty() || writer->system == here;
+    if (of_this_system && writer->process != ::getpid() && is_alive(writer->process)) continue;
     if (::unlink(entry.path().c_str()) != 0 && errno != ENOENT) throw file_error("remove", entry.path(), errno);
   }
   if (error && error != std::errc::no_such_file_or_directory) throw file_error("list", folder, error.value());

@@ -19,8 +19,10 @@ class AtomicFile {
   ~AtomicFile();
 
   void write(std::string_view bytes) { file_.write(bytes); }
-  // For reading and writing at any place.
+  // For reading and writing at any place. Its errors name the target.
   FileDescriptor& file() { return file_; }
+  // Where the content is until then.
+  const std::filesystem::path& temporary() const { return temporary_; }
   // Replaces the target; on return the new content survives a power failure.
   void commit();
 
@@ -34,8 +36,12 @@ class AtomicFile {
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 std::string read_file(const std::filesystem::path& path);
 
-// Removes the temporary files in `folder` that killed processes left behind. A temporary file of another machine's live
-// process looks the same, so call it only on a folder that this process has locked.
+// Returns when the names in the folder are on the disk.
+void sync_folder(const std::filesystem::path& folder);
+
+// Removes the temporary files in `folder` that killed processes left behind: all but those of this system's live
+// processes. Another machine's live process may be writing one, so call it only on a folder that this process has
+// locked.
 void remove_stale_temporaries(const std::filesystem::path& folder);
 
 // The same for a folder that nobody has locked and that other machines and containers may write to: removes only what a

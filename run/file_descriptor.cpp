@@ -26,6 +26,8 @@ std::string_view next_step(int code) {
       return ". Check who owns the folder and its permissions, or choose another folder.";
     case EFBIG:
       return ". A limit on file sizes is set (ulimit -f): raise it.";
+    case EIO:
+      return ". The disk fails: look at the system's log, and choose a folder on another disk.";
     default:
       return "";
   }
@@ -50,9 +52,10 @@ uint64_t repeat(uint64_t count, std::string_view action, const std::filesystem::
 
 }  // namespace
 
-UserError file_error(std::string_view action, const std::filesystem::path& path, int code) {
-  return UserError(
-      fmt::format("cannot {} {}: {}{}", action, path.string(), std::generic_category().message(code), next_step(code)));
+FileError file_error(std::string_view action, const std::filesystem::path& path, int code) {
+  return FileError(
+      fmt::format("cannot {} {}: {}{}", action, path.string(), std::generic_category().message(code), next_step(code)),
+      code);
 }
 
 FileDescriptor::FileDescriptor(const std::filesystem::path& path, int flags, mode_t mode)

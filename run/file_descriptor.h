@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -12,8 +13,18 @@
 
 namespace sgan {
 
+// The system refused to read or write a file, for example on a full or failing disk.
+class FileError : public UserError {
+ public:
+  FileError(const std::string& text, int code) : UserError(text), code_(code) {}
+  int code() const { return code_; }  // an errno
+
+ private:
+  int code_;
+};
+
 // "cannot <action> <path>: <the system's reason>", and what to do next where that is known. `code` is an errno.
-UserError file_error(std::string_view action, const std::filesystem::path& path, int code);
+FileError file_error(std::string_view action, const std::filesystem::path& path, int code);
 
 // An open file, closed with the object. Every failure is thrown as a file_error.
 class FileDescriptor {

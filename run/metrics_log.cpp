@@ -9,6 +9,7 @@
 #include <string>
 
 #include "run/atomic_file.h"
+#include "run/json_text.h"
 
 namespace sgan {
 
@@ -58,7 +59,7 @@ std::optional<ordered_json> last_metrics(const std::filesystem::path& path) {
   if (end == std::string::npos) return std::nullopt;
   const size_t before = end == 0 ? std::string::npos : tail.rfind('\n', end - 1);
   const size_t begin = before == std::string::npos ? 0 : before + 1;
-  auto values = ordered_json::parse(tail.substr(begin, end - begin), nullptr, /*allow_exceptions=*/false);
+  auto values = parse_json_object(std::string_view(tail).substr(begin, end - begin));
   return values.is_object() ? std::optional(std::move(values)) : std::nullopt;
 }
 
@@ -69,7 +70,7 @@ std::vector<ordered_json> read_metrics(const std::filesystem::path& path) {
   while (start < text.size()) {
     const size_t end = std::min(text.find('\n', start), text.size());
     const std::string_view line = std::string_view(text).substr(start, end - start);
-    ordered_json values = ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
+    ordered_json values = parse_json_object(line);
     if (values.is_object()) {
       lines.push_back(std::move(values));
     } else if (end < text.size()) {

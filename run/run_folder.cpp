@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "run/atomic_file.h"
+#include "run/json_text.h"
 #include "run/step_name.h"
 
 namespace sgan {
@@ -26,6 +27,9 @@ constexpr std::array kSubfolders = {"samples", "checkpoints"};
 constexpr std::string_view kLockName = "run.lock";
 constexpr std::string_view kCheckpointSuffix = ".safetensors";
 constexpr std::string_view kSampleSuffix = ".png";
+constexpr std::string_view kAsideSuffix = ".damaged";
+// What commands other than train write, which hold no lock.
+constexpr std::array kSharedSubfolders = {"evaluation", "lipschitz", "exports", "forensics"};
 
 // The whole of `digits` as a number.
 std::optional<int64_t> parse_number(std::string_view digits) {
@@ -188,8 +192,20 @@ bool RunFolder::holds_run() const {
 void RunFolder::take_over() {
   lock();
   make_subfolders();
+  sync_folders();
   remove_stale_temporaries(path_);
   for (const char* name : kSubfolders) remove_stale_temporaries(path_ / name);
+  for (const char* name : kSharedSubfolders) remove_abandoned_temporaries(path_ / name);
+}
+
+// A file survives a power failure only where the folders above it do.
+void RunFolder::sync_folders() const {
+  sync_folder(path_);
+  try {
+    sync_folder(fs::absolute(path_).parent_path());
+  } catch (const FileError& error) {
+    if (error.code() != EACCES) throw;  // a folder of somebody else, which may be entered but not read
+  }
 }
 
 void RunFolder::lock() {
@@ -215,6 +231,7 @@ void RunFolder::fill() {
   try {
     lock();
     make_subfolders();
+    sync_folders();
   } catch (...) {
     if (lock_.get() >= 0) {  // otherwise another process has it
       for (const char* name : kSubfolders) ::rmdir((path_ / name).c_str());
@@ -226,6 +243,10 @@ void RunFolder::fill() {
 
 fs::path RunFolder::sample_path(int64_t step) const {
   return path_ / "samples" / step_name(step, kSampleSuffix);
+}
+
+fs::path RunFolder::forensics_path(int64_t step) const {
+  return path_ / "forensics" / step_name(step, "");
 }
 
 fs::path RunFolder::checkpoint_path(int64_t step) const {
@@ -241,16 +262,40 @@ std::vector<std::pair<int64_t, fs::path>> RunFolder::samples() const {
 }
 
 void RunFolder::prune_checkpoints(int64_t keep_last) {
-  if (keep_last <= 0) return;
+  if (keep_last <= 0 || !trusted_) return;
   auto files = checkpoints();
+  std::erase_if(files, [this](const auto& entry) { return entry.first > *trusted_; });
+  if (files.empty() || files.back().first != *trusted_) return;  // somebody took it away
   files.resize(files.size() - std::min<size_t>(files.size(), static_cast<size_t>(keep_last)));
   for (const auto& [step, file] : files) {
     if (::unlink(file.c_str()) != 0 && errno != ENOENT) throw file_error("remove", file, errno);
   }
 }
 
+fs::path RunFolder::set_aside(const fs::path& checkpoint) {
+  fs::path aside = checkpoint;
+  aside += kAsideSuffix;
+  if (::rename(checkpoint.c_str(), aside.c_str()) != 0) throw file_error("rename", checkpoint, errno);
+  return aside;
+}
+
+std::vector<fs::path> RunFolder::checkpoints_set_aside() const {
+  auto files = list(path_ / "checkpoints");
+  std::erase_if(files, [](const fs::path& file) { return file.extension() != kAsideSuffix; });
+  return files;
+}
+
+void RunFolder::discard_unbegun() noexcept {
+  std::error_code error;
+  if (fs::exists(status_path(), error) || error) return;
+  ::unlink(config_path().c_str());
+  for (const char* name : kSubfolders) ::rmdir((path_ / name).c_str());
+  ::unlink((path_ / kLockName).c_str());
+  ::rmdir(path_.c_str());
+}
+
 nlohmann::ordered_json RunFolder::read_status() const {
-  auto status = nlohmann::ordered_json::parse(read_file(status_path()), nullptr, /*allow_exceptions=*/false);
+  auto status = parse_json_object(read_file(status_path()));
   if (!status.is_object()) {
     throw UserError(fmt::format("{} is not a JSON object. Restore it from a copy.", status_path().string()));
   }
@@ -258,8 +303,11 @@ nlohmann::ordered_json RunFolder::read_status() const {
 }
 
 void RunFolder::write_status(const nlohmann::ordered_json& status) {
-  write_file_atomically(status_path(),
-                        status.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  write_file_atomically(status_path(), status_text(status));
+}
+
+std::string RunFolder::status_text(const nlohmann::ordered_json& status) {
+  return status.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace sgan

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,29 +50,44 @@ class RunFolder {
   std::filesystem::path log_path() const { return path_ / "log.txt"; }
   std::filesystem::path reals_path() const { return path_ / "samples" / "reals.png"; }
   std::filesystem::path sample_path(int64_t step) const;      // samples/step-00001000.png
+  std::filesystem::path forensics_path(int64_t step) const;   // forensics/step-00001000/
   std::filesystem::path checkpoint_path(int64_t step) const;  // checkpoints/step-00001000.safetensors
 
   // (step, file) of each checkpoint, the earliest first.
   std::vector<std::pair<int64_t, std::filesystem::path>> checkpoints() const;
   // (step, file) of each sample grid, the earliest first.
   std::vector<std::pair<int64_t, std::filesystem::path>> samples() const;
-  // Deletes all checkpoints but the last `keep_last`; 0 keeps all.
+  // Says that the checkpoint of this step is whole: this process wrote it, or has verified its checksum.
+  void trust_checkpoint(int64_t step) { trusted_ = step; }
+  // Deletes old checkpoints, so that `keep_last` stay up to the last one that is trusted, that one among them; 0 keeps
+  // all. What is newer stays too, and so does everything while none is trusted: it may be all that is left.
   void prune_checkpoints(int64_t keep_last);
+  // Renames a damaged checkpoint, so that it is not taken for one again; returns its new name.
+  std::filesystem::path set_aside(const std::filesystem::path& checkpoint);
+  // Those that were renamed so.
+  std::vector<std::filesystem::path> checkpoints_set_aside() const;
+
+  // Takes back a new folder in which no run was begun: an unwritten run.json, and nothing that a run makes.
+  void discard_unbegun() noexcept;
 
   // The content of run.json.
   nlohmann::ordered_json read_status() const;
   void write_status(const nlohmann::ordered_json& status);
+  // The bytes that write_status writes.
+  static std::string status_text(const nlohmann::ordered_json& status);
 
  private:
   explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
   void lock();
   void take_over();
+  void sync_folders() const;
   void make_subfolders();
   void fill();
   static RunFolder open_existing(const std::filesystem::path& path);
 
   std::filesystem::path path_;
   FileDescriptor lock_;
+  std::optional<int64_t> trusted_;  // the step of the last checkpoint that is known to be whole
 };
 
 }  // namespace sgan

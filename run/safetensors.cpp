@@ -16,7 +16,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kMetadataKey = "__metadata__";
-constexpr int kMaxDepth = 3;  // header → tensor → shape → extent
+constexpr int kMaxDepth = 3;           // header → tensor → shape → extent
+constexpr size_t kMaxDimensions = 64;  // of LibTorch's operations
 
 constexpr auto kDtypeBytes = std::to_array<std::pair<std::string_view, uint64_t>>({
     {"F64", 8},
@@ -91,9 +92,12 @@ TensorEntry parse_entry(const std::string& name, const json& value) {
   TensorEntry entry{.name = name, .dtype = dtype.get<std::string>(), .shape = {}};
 
   if (!shape.is_array()) fail("tensor '{}': shape must be an array, got {}", name, shape.type_name());
+  if (shape.size() > kMaxDimensions) {
+    fail("tensor '{}' has {} dimensions, at most {} are allowed", name, shape.size(), kMaxDimensions);
+  }
   for (const json& extent : shape) {
     if (!extent.is_number_unsigned() || extent.get<uint64_t>() > INT64_MAX) {
-      fail("tensor '{}': shape must hold whole numbers from 0, got {}", name, extent.dump());
+      fail("tensor '{}': shape must hold whole numbers from 0, got {:.100}", name, extent.dump());
     }
     entry.shape.push_back(extent.get<int64_t>());
   }

@@ -58,8 +58,8 @@ std::string_view bytes_of(const torch::Tensor& tensor) {
   return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
 }
 
-UserError damaged(const std::string& why) {
-  return UserError(fmt::format("is damaged: {}. Use a copy or another checkpoint of the run.", why));
+DamagedFileError damaged(const std::string& why) {
+  return DamagedFileError(fmt::format("is damaged: {}. Use a copy or another checkpoint of the run.", why));
 }
 
 // Runs `read` and puts the file's name in front of what it complains about.
@@ -67,6 +67,10 @@ template <class Read>
 auto naming(const std::filesystem::path& path, Read read) {
   try {
     return read();
+  } catch (const FileError&) {
+    throw;  // it has the name
+  } catch (const DamagedFileError& error) {
+    throw DamagedFileError(fmt::format("{} {}", path.string(), error.what()));
   } catch (const UserError& error) {
     throw UserError(fmt::format("{} {}", path.string(), error.what()), error.kind());
   }

@@ -14,6 +14,13 @@
 
 namespace sgan {
 
+// A file's content is not what was written there: damaged, cut short, or of another program. (Where the system cannot
+// read a file at all, that is a FileError, and the content may be good.)
+class DamagedFileError : public UserError {
+ public:
+  using UserError::UserError;
+};
+
 struct TensorFile {
   std::map<std::string, torch::Tensor> tensors;
   std::map<std::string, std::string> metadata;
@@ -25,7 +32,7 @@ struct TensorFile {
 void save_tensors(const std::filesystem::path& path, const TensorFile& file);
 
 // Reads a safetensors file onto the CPU. A file that save_tensors wrote is checked against its digest; those of other
-// programs carry none. Throws a UserError for a file that is cut short, damaged or not of this format.
+// programs carry none. Throws a DamagedFileError for a file that is cut short, damaged or not of this format.
 TensorFile load_tensors(const std::filesystem::path& path);
 
 // Checks a whole file that save_tensors wrote, in memory, against its digest. Throws a UserError, which begins with

@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <set>
 #include <sstream>
 
 #include "configs/error.h"
 #include "run/tensor_file.h"
+#include "training/divergence.h"
 
 namespace sgan {
 namespace {
@@ -20,7 +22,7 @@ constexpr std::string_view kFormat = "spectral-gan checkpoint";
 using Metadata = std::map<std::string, std::string>;
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& problem) {
-  throw UserError(
+  throw DamagedFileError(
       fmt::format("{}: {}. The file is damaged or was made by another program; use the checkpoint before it.",
                   path.string(), problem));
 }
@@ -35,6 +37,17 @@ int64_t integer(const std::filesystem::path& path, const Metadata& metadata, con
     if (error == std::errc() && end == text.data() + text.size() && value >= least) return value;
   }
   refuse(path, fmt::format("its metadata has no whole number '{}' of at least {}", key, least));
+}
+
+double lr_scale(const std::filesystem::path& path, const Metadata& metadata) {
+  const auto found = metadata.find("lr_scale");
+  double value = 0;
+  if (found != metadata.end()) {
+    const auto& text = found->second;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && end == text.data() + text.size() && value > 0 && value < 1) return value;
+  }
+  refuse(path, "its metadata has rollbacks, but no lr_scale between 0 and 1");
 }
 
 std::vector<int64_t> sample_shape(const std::filesystem::path& path, const Metadata& metadata) {
@@ -60,10 +73,11 @@ void require_finite(const NamedTensors& tensors, int64_t step) {
   if (torch::stack(are_finite).all().item<bool>()) return;
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (are_finite[i].item<bool>()) continue;
-    throw UserError(
+    throw DivergenceError(
         fmt::format("{} holds NaN or infinity at step {}: training has diverged, and no checkpoint of it "
                     "is written. Lower the learning rates, or use a stronger constraint or penalty.",
-                    tensors[i].first, step));
+                    tensors[i].first, step),
+        step);
   }
 }
 
@@ -118,6 +132,13 @@ TensorFile checkpoint_file(const TrainingState& state, CheckpointRecord record) 
     file.metadata["train_us"] = std::to_string(record.train_us);
     file.metadata["last"] = record.last ? "true" : "false";
   }
+  if (state.rollbacks > 0) {
+    file.metadata["rollbacks"] = std::to_string(state.rollbacks);
+    file.metadata["lr_scale"] = fmt::format("{}", state.lr_scale);
+  }
+  if (state.other_batches_images != 0) {
+    file.metadata["other_batches_images"] = std::to_string(state.other_batches_images);
+  }
   return file;
 }
 
@@ -130,7 +151,7 @@ Checkpoint read_checkpoint(const std::filesystem::path& path) {
   const auto& metadata = file.metadata;
   const auto format = metadata.find("format");
   if (format == metadata.end() || format->second != kFormat) {
-    throw UserError(
+    throw DamagedFileError(
         fmt::format("{} is a safetensors file, but no checkpoint of spectral-gan: its metadata lacks "
                     "format: {}. Give a run folder or one of its checkpoints.",
                     path.string(), kFormat));
@@ -149,6 +170,13 @@ Checkpoint read_checkpoint(const std::filesystem::path& path) {
     record.train_us = integer(path, metadata, "train_us", 0);
     record.last = metadata.contains("last") && metadata.at("last") == "true";
   }
+  if (metadata.contains("rollbacks")) {
+    record.rollbacks = integer(path, metadata, "rollbacks", 1);
+    record.lr_scale = lr_scale(path, metadata);
+  }
+  if (metadata.contains("other_batches_images")) {
+    record.other_batches_images = integer(path, metadata, "other_batches_images", std::numeric_limits<int64_t>::min());
+  }
   // Every step has at least one update of the discriminator.
   record.discriminator_updates = integer(path, metadata, "discriminator_updates", record.step);
   return {path, std::move(record), std::move(file.tensors)};
@@ -158,6 +186,9 @@ void restore(const Checkpoint& checkpoint, TrainingState& state) {
   copy_by_name(checkpoint, named_tensors(state), /*all=*/true);
   state.step = checkpoint.record.step;
   state.discriminator_updates = checkpoint.record.discriminator_updates;
+  state.other_batches_images = checkpoint.record.other_batches_images;
+  state.rollbacks = checkpoint.record.rollbacks;
+  state.lr_scale = checkpoint.record.lr_scale;
 }
 
 void restore_generator(const Checkpoint& checkpoint, NetworkImpl& generator, bool averaged) {

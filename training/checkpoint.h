@@ -20,6 +20,9 @@ struct CheckpointRecord {
   std::string config = {};                 // the resolved config, so that the file alone can be sampled from
   int64_t train_us = 0;                    // microseconds of updates so far; written only where train.seconds ends runs
   bool last = false;                       // such a run's last step is done
+  int64_t other_batches_images = 0;        // as the state has them; written only where train.batch was changed
+  int64_t rollbacks = 0;                   // as in the state
+  double lr_scale = 1;
 };
 
 struct Checkpoint {
@@ -29,14 +32,15 @@ struct Checkpoint {
 };
 
 // Writes the state as one safetensors file, whole or not at all, with a checksum. The same state gives the same bytes.
-// record: its metrics_lines, data and config; what the state knows itself is taken from there. Errors: UserError where
-// a tensor holds NaN or infinity (nothing is written), or where the disk refuses.
+// record: its metrics_lines, data and config; what the state knows itself is taken from there. Errors: DivergenceError
+// where a tensor holds NaN or infinity (nothing is written), UserError where the disk refuses.
 void save_checkpoint(const std::filesystem::path& path, const TrainingState& state, CheckpointRecord record);
 
 // The tensors and metadata that such a file holds, the tensors sharing memory with the state. Errors: as above.
 TensorFile checkpoint_file(const TrainingState& state, CheckpointRecord record);
 
-// Reads and verifies a checkpoint. Errors: UserError where the file is damaged or no checkpoint of this program.
+// Reads and verifies a checkpoint. Errors: DamagedFileError where the file is damaged or no checkpoint of this program,
+// FileError where the system cannot read it, UserError where it is of another format version.
 Checkpoint read_checkpoint(const std::filesystem::path& path);
 
 // Fills a state made by initial_state() from the same config. Errors: UserError that lists tensors which are missing,

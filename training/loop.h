@@ -4,11 +4,12 @@
 #include <optional>
 #include <string>
 
-#include "configs/error.h"
 #include "data/dataset.h"
 #include "training/graph_capture.h"
 #include "training/probe.h"
 #include "training/state.h"
+#include "training/watchdog.h"
+#include "training/weight_tails.h"
 
 namespace sgan {
 
@@ -28,13 +29,11 @@ struct LogPoint {
   double grad_norm_g = 0;
   double ms_per_step = 0;  // wall time of updates and batch delivery since the last log point, alone
   std::optional<CriticProbe> probe;
-  double probe_ms = 0;  // wall time that the probe took
-};
-
-// A loss is no longer finite.
-class DivergenceError : public UserError {
- public:
-  using UserError::UserError;
+  double probe_ms = 0;                 // wall time that the probe took
+  std::optional<CriticSurvey> survey;  // where the watchdog looks
+  // Of networks with a quantizer.
+  std::optional<TailReport> generator_tails;
+  std::optional<TailReport> discriminator_tails;
 };
 
 // What the loop tells its surroundings. All may be empty. Each is called after the step it names, in this order: what a
@@ -46,7 +45,7 @@ struct LoopHooks {
   std::function<void(int64_t step)> on_checkpoint;
   std::function<void(int64_t step)> on_step;
   std::function<void(const std::string&)> on_fallback = {};  // called within a step: why some updates are not captured
-  std::function<bool()> stop_requested;                      // asked after each step; true: save and return
+  std::function<bool()> stop_requested;                      // asked after each step and its log; true: save and return
 };
 
 enum class LoopEnd { finished, interrupted };
@@ -54,7 +53,8 @@ enum class LoopEnd { finished, interrupted };
 // Trains from state.step to config.train.steps, until config.train.seconds of updates are over (the step that follows
 // is the last one), or to the first step at which a stop is requested. The last step always logs, samples and saves.
 // recorder: where given, updates are captured with it and replayed.
-// Errors: DivergenceError, seen at the next step that logs, samples, evaluates or saves.
+// Errors: DivergenceError, on a CPU at that step, on another device at the next one that logs, samples, evaluates or
+// saves.
 LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& dataset, torch::Device device,
                  const LoopHooks& hooks, GraphRecorder* recorder = nullptr);
 

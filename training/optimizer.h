@@ -24,6 +24,7 @@ class Optimizer {
   void step(const std::vector<torch::Tensor>& gradients, const Rate& lr_factor);
 
   const std::vector<torch::Tensor>& parameters() const { return parameters_; }
+  const std::vector<std::string>& names() const { return names_; }  // of the parameters
   // What a checkpoint must hold: `<parameter>.exp_avg` and so on, sharing memory with the optimizer.
   NamedTensors state() const;
 

@@ -62,6 +62,12 @@ TrainingState initial_state(const Config& config, const std::vector<int64_t>& sa
     restart_average(state);
   }
   if (!config.penalties.empty()) state.penalty = torch::zeros({}, device);
+  const auto counts_of = [&](QuantizerKind quantizer, const NetworkImpl& network) {
+    if (quantizer == QuantizerKind::none) return torch::Tensor();
+    return torch::zeros({std::ssize(network.layers()), 3}, torch::dtype(torch::kDouble).device(device));
+  };
+  state.generator_tails = counts_of(config.generator.quantizer, *state.generator);
+  state.discriminator_tails = counts_of(config.discriminator.quantizer, *state.discriminator);
   const auto& optimizers = config.optimizer;
   state.generator_optimizer = std::make_unique<Optimizer>(parameters_of(*state.generator), optimizers.generator);
   state.discriminator_optimizer =
@@ -101,6 +107,8 @@ NamedTensors named_tensors(const TrainingState& state) {
   append(tensors, "optimizer.generator.", state.generator_optimizer->state());
   append(tensors, "optimizer.discriminator.", state.discriminator_optimizer->state());
   if (state.penalty.defined()) tensors.emplace_back("log.penalty", state.penalty);
+  if (state.generator_tails.defined()) tensors.emplace_back("log.generator_tails", state.generator_tails);
+  if (state.discriminator_tails.defined()) tensors.emplace_back("log.discriminator_tails", state.discriminator_tails);
   return tensors;
 }
 

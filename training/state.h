@@ -17,9 +17,15 @@ struct TrainingState {
   std::unique_ptr<Optimizer> generator_optimizer;
   std::unique_ptr<Optimizer> discriminator_optimizer;
   torch::Tensor penalty;  // the last one evaluated, weighted: a scalar for the log; undefined without penalties
-  int64_t step = 0;       // generator updates done
+  // What WeightTails counts since the last log point, (layers, 3) float64; undefined without a quantizer.
+  torch::Tensor generator_tails;
+  torch::Tensor discriminator_tails;
+  int64_t step = 0;                   // generator updates done
   int64_t discriminator_updates = 0;  // discriminator updates done
+  int64_t other_batches_images = 0;   // what updates with another train.batch have seen beyond as many with today's
   double train_seconds = 0;           // of updates and batch delivery so far
+  int64_t rollbacks = 0;              // how often the run went back to a checkpoint
+  double lr_scale = 1;                // on both learning rates since then
 
   // The generator that grids and scores use unless asked otherwise: averaged weights where there are some.
   NetworkImpl& sampler() const { return generator_ema != nullptr ? *generator_ema : *generator; }

@@ -105,20 +105,30 @@ DiscriminatorReport AdversarialStep::compute_discriminator(const DiscriminatorFo
     torch::NoGradGuard no_grad;
     fake = run(*state_.generator, batch.latent, state_.generator->effective_weights(), Mode::train_frozen, precision_);
   }
+  show("real samples", batch.real);
+  show("latents", batch.latent);
+  show("generated samples", fake);
   discriminator.advance_parametrizations();
   const auto weights = discriminator.effective_weights();
+  show("effective weight of discriminator.", discriminator, weights);
   const auto [critic_real, critic_fake] = judge(weights, batch.real, fake);
+  show("critic of real samples", critic_real);
+  show("critic of generated samples", critic_fake);
 
   DiscriminatorReport report;
   const auto loss = loss_.discriminator(critic_real, critic_fake);
   const auto penalty = weighted_penalties(form.penalties_due, weights, batch, fake);
   const auto total = penalty.defined() ? loss + penalty : loss;
+  show("discriminator's loss", loss);
+  show("discriminator's penalty", penalty);
 
   auto& optimizer = *state_.discriminator_optimizer;
   const auto gradients = torch::autograd::grad({total}, optimizer.parameters());
+  show("gradient of discriminator.", optimizer, gradients);
   if (form.measure) report.grad_norm = global_norm(gradients);
   optimizer.step(gradients, lr_factor);
   constrain();
+  show("updated discriminator.", optimizer, optimizer.parameters());
 
   report.loss = loss.detach();
   if (penalty.defined()) {
@@ -133,22 +143,32 @@ DiscriminatorReport AdversarialStep::compute_discriminator(const DiscriminatorFo
 GeneratorReport AdversarialStep::compute_generator(bool measure, const torch::Tensor& latent, const torch::Tensor& real,
                                                    const Rate& lr_factor, const Rate& decay) {
   auto& generator = *state_.generator;
-  const auto judging = critic(state_.discriminator->frozen_weights(), Mode::train_frozen, Use::value);
+  const auto frozen = state_.discriminator->frozen_weights();
+  const auto judging = critic(frozen, Mode::train_frozen, Use::value);
   generator.advance_parametrizations();
-  const auto fake = run(generator, latent, generator.effective_weights(), Mode::train, precision_);
+  const auto weights = generator.effective_weights();
+  const auto fake = run(generator, latent, weights, Mode::train, precision_);
   const auto critic_fake = judging(fake);
+  show("latents", latent);
+  show("effective weight of generator.", generator, weights);
+  show("generated samples", fake);
+  show("effective weight of discriminator.", *state_.discriminator, frozen);
+  show("critic of generated samples", critic_fake);
   torch::Tensor critic_real;
   if (loss_.generator_needs_real) {
     torch::NoGradGuard no_grad;
     critic_real = judging(real);
   }
   const auto loss = loss_.generator(critic_real, critic_fake);
+  show("generator's loss", loss);
 
   GeneratorReport report;
   auto& optimizer = *state_.generator_optimizer;
   const auto gradients = torch::autograd::grad({loss}, optimizer.parameters());
+  show("gradient of generator.", optimizer, gradients);
   if (measure) report.grad_norm = global_norm(gradients);
   optimizer.step(gradients, lr_factor);
+  show("updated generator.", optimizer, optimizer.parameters());
   if (state_.generator_ema != nullptr) update_ema(*state_.generator_ema, generator, decay);
 
   report.loss = loss.detach();
@@ -170,6 +190,21 @@ torch::Tensor AdversarialStep::weighted_penalties(const std::vector<bool>& due, 
     sum = sum.defined() ? sum + term : term;
   }
   return sum;
+}
+
+void AdversarialStep::show(const char* name, const torch::Tensor& value) const {
+  if (observer_ != nullptr && value.defined()) observer_->see(name, value.detach());
+}
+
+void AdversarialStep::show(const char* prefix, const NetworkImpl& network, const EffectiveWeights& weights) const {
+  if (observer_ == nullptr) return;
+  for (const auto& [name, layer] : network.layers()) observer_->see(prefix + name, weights.of(*layer).detach());
+}
+
+void AdversarialStep::show(const char* prefix, const Optimizer& optimizer,
+                           const std::vector<torch::Tensor>& tensors) const {
+  if (observer_ == nullptr) return;
+  for (size_t i = tensors.size(); i-- > 0;) observer_->see(prefix + optimizer.names()[i], tensors[i].detach());
 }
 
 void AdversarialStep::constrain() const {

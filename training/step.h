@@ -32,6 +32,13 @@ struct GeneratorReport {
   torch::Tensor grad_norm;
 };
 
+// Is shown what updates compute, in their order. For whoever searches them.
+class StepObserver {
+ public:
+  virtual ~StepObserver() = default;
+  virtual void see(const std::string& name, const torch::Tensor& value) = 0;
+};
+
 // The arithmetic of a training step: one update of either network, from given numbers, without any randomness.
 class AdversarialStep {
  public:
@@ -48,6 +55,9 @@ class AdversarialStep {
   // real: only read where the loss compares with it. Updates the averaged generator too, and counts the step.
   GeneratorReport update_generator(const torch::Tensor& latent, const torch::Tensor& real, double lr_factor,
                                    bool measure);
+
+  // From now on the observer, which must outlive this, is shown the updates; none if null. Not for captured updates.
+  void observe(StepObserver* observer) { observer_ = observer; }
 
   // True where penalty `index` is part of the discriminator update with this number, counted from 0.
   bool is_penalty_due(size_t index, int64_t update) const;
@@ -89,6 +99,11 @@ class AdversarialStep {
   torch::Tensor weighted_penalties(const std::vector<bool>& due, const EffectiveWeights& weights,
                                    const DiscriminatorBatch& batch, const torch::Tensor& fake) const;
   void constrain() const;
+  // Show the observer, if there is one: values, a network's effective weights, the tensors of an optimizer's
+  // parameters in the order in which a backward pass makes them.
+  void show(const char* name, const torch::Tensor& value) const;
+  void show(const char* prefix, const NetworkImpl& network, const EffectiveWeights& weights) const;
+  void show(const char* prefix, const Optimizer& optimizer, const std::vector<torch::Tensor>& tensors) const;
 
   TrainingState& state_;
   const AdversarialLoss& loss_;
@@ -97,6 +112,7 @@ class AdversarialStep {
   ConstraintOptions constraint_;
   EmaOptions ema_;
   Precision precision_;
+  StepObserver* observer_ = nullptr;
 };
 
 }  // namespace sgan

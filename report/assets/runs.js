@@ -188,6 +188,13 @@ function reportLink(parameters, label) {
                        ariaLabel: label, className: 'report'}, 'report');
 }
 
+// "⚠ saturated since step 700", the latest of each trouble; the whole text on hover.
+function alarms(list) {
+  const latest = new Map(list.map((alarm) => [alarm.trouble, alarm]));
+  const texts = [...latest.values()].map((alarm) => `⚠ ${alarm.trouble} at step ${formatCount(alarm.step ?? 0)}`);
+  return element('div', {className: 'alarm', title: list.map((alarm) => `step ${alarm.step}: ${alarm.text}`).join('\n')}, texts.join('  '));
+}
+
 // "step 100 / 300   D 1.81   G −0.38   FD 72.5   ~3 min left", and a bar.
 function facts(run) {
   const fact = (name, value, title = '') => element('span', {title}, element('span', {className: 'soft'}, `${name} `), value);
@@ -205,6 +212,7 @@ function facts(run) {
   }
   const done = run.steps ? Math.min(1, (run.step ?? 0) / run.steps) : 0;
   const children = [element('div', {className: 'facts'}, ...parts)];
+  if (run.alarms?.length) children.push(alarms(run.alarms));
   if (run.why) children.push(element('div', {className: 'why'}, run.why));
   if (done < 1) children.push(element('progress', {max: 1, value: done, ariaLabel: `${Math.round(100 * done)} % of the steps`}));
   return element('div', {className: 'about'}, ...children);

@@ -10,6 +10,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "run/metrics_log.h"
+
 namespace sgan {
 namespace {
 
@@ -36,7 +38,8 @@ std::string Outcome::last_line() const {
   return out.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin == std::string::npos ? 0 : begin + 1) + 1);
 }
 
-Program::Program(const std::vector<std::string>& arguments) : out_(temporary_file()), err_(temporary_file()) {
+Program::Program(const std::vector<std::string>& arguments, const std::function<void()>& in_child)
+    : out_(temporary_file()), err_(temporary_file()) {
   std::vector<std::string> words{SGAN_PROGRAM};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
@@ -47,6 +50,7 @@ Program::Program(const std::vector<std::string>& arguments) : out_(temporary_fil
   if (pid_ == 0) {
     redirect(out_, STDOUT_FILENO);
     redirect(err_, STDERR_FILENO);
+    if (in_child) in_child();
     ::execv(argv[0], argv.data());
     ::_exit(127);
   }
@@ -77,8 +81,8 @@ Outcome Program::wait() {
   return {code, bytes_of(out_), bytes_of(err_)};
 }
 
-Outcome run_program(const std::vector<std::string>& arguments) {
-  return Program(arguments).wait();
+Outcome run_program(const std::vector<std::string>& arguments, const std::function<void()>& in_child) {
+  return Program(arguments, in_child).wait();
 }
 
 std::string bytes_of(const std::filesystem::path& path) {
@@ -94,6 +98,15 @@ void erase_times(nlohmann::ordered_json& json) {
   for (auto& child : json) {
     if (child.is_structured()) erase_times(child);
   }
+}
+
+std::vector<std::string> metrics_without_times(const std::filesystem::path& run) {
+  std::vector<std::string> lines;
+  for (auto line : read_metrics(run / "metrics.jsonl")) {
+    erase_times(line);
+    lines.push_back(line.dump());
+  }
+  return lines;
 }
 
 std::string preset(const std::string& name) {

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -21,7 +22,8 @@ struct Outcome {
 // The real binary, as a child process, with stdout and stderr caught in files.
 class Program {
  public:
-  explicit Program(const std::vector<std::string>& arguments);
+  // in_child: called in the new process before the program begins, to set its environment and limits.
+  explicit Program(const std::vector<std::string>& arguments, const std::function<void()>& in_child = {});
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
   ~Program();
@@ -39,13 +41,16 @@ class Program {
 };
 
 // Runs it to its end.
-Outcome run_program(const std::vector<std::string>& arguments);
+Outcome run_program(const std::vector<std::string>& arguments, const std::function<void()>& in_child = {});
 
 // A file's content.
 std::string bytes_of(const std::filesystem::path& path);
 
 // Removes what a clock wrote, at any depth.
 void erase_times(nlohmann::ordered_json& json);
+
+// The lines of a run's metrics.jsonl without what a clock wrote.
+std::vector<std::string> metrics_without_times(const std::filesystem::path& run);
 
 // A config of this repository.
 std::string preset(const std::string& name);

@@ -23,7 +23,7 @@ TEST(Help, NamesEveryCommandAndEachHasAManual) {
   const auto help = run_program({"--help"});
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_EQ(help.err, "");
-  for (const std::string command : {"train", "resume", "sample", "evaluate", "report", "config", "bench"}) {
+  for (const std::string command : {"train", "resume", "sample", "evaluate", "report", "config", "bench", "doctor"}) {
     EXPECT_THAT(help.out, HasSubstr("\n  " + command + " "));
     const auto manual = run_program({command, "--help"});
     EXPECT_EQ(manual.exit_code, 0) << command;
@@ -78,6 +78,7 @@ TEST(Bench, CountsTheMultiplyAddsOfAStep) {
   // The generator 4 → 3 → 2: forward in both steps, in its own by weight, and by input but for the latents.
   constexpr int kGenerator = 2 * 8 * (12 + 6) + 8 * 12 + 2 * 8 * 6;
   EXPECT_EQ(step["multiply_adds"], kDiscriminator + kFrozen + kGenerator);
+  EXPECT_EQ(step["own_multiply_adds"], step["multiply_adds"]);  // no convolution is among them
 }
 
 TEST(Bench, RefusesUnknownParts) {

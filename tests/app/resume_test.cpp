@@ -7,7 +7,6 @@
 #include <fstream>
 #include <thread>
 
-#include "run/metrics_log.h"
 #include "tests/app/program.h"
 #include "tests/temporary_folder.h"
 
@@ -16,16 +15,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-// metrics.jsonl without what a clock wrote.
-std::vector<std::string> timeless(const std::filesystem::path& run) {
-  std::vector<std::string> lines;
-  for (auto line : read_metrics(run / "metrics.jsonl")) {
-    erase_times(line);
-    lines.push_back(line.dump());
-  }
-  return lines;
-}
 
 std::vector<std::string> training(const std::string& config, const std::filesystem::path& out) {
   return {"train",           preset(config),       "threads=1",           "train.steps=40",     "log.every=5",
@@ -45,7 +34,7 @@ TEST_P(ResumeIsExact, AfterStopAndAfterKill) {
   ASSERT_EQ(run_program(training(config, folder / "whole")).exit_code, 0);
   const auto last = std::filesystem::path("checkpoints") / "step-00000040.safetensors";
   const auto expected = bytes_of(folder / "whole" / last);
-  const auto expected_lines = timeless(folder / "whole");
+  const auto expected_lines = metrics_without_times(folder / "whole");
 
   // The same config and seed again: the same bytes.
   ASSERT_EQ(run_program(training(config, folder / "again")).exit_code, 0);
@@ -57,7 +46,7 @@ TEST_P(ResumeIsExact, AfterStopAndAfterKill) {
   ASSERT_EQ(run_program(stopped).exit_code, 0);
   ASSERT_EQ(run_program({"resume", folder / "stopped"}).exit_code, 0);
   EXPECT_TRUE(bytes_of(folder / "stopped" / last) == expected);
-  EXPECT_EQ(timeless(folder / "stopped"), expected_lines);
+  EXPECT_EQ(metrics_without_times(folder / "stopped"), expected_lines);
 
   // Killed some time after its first checkpoint, which is another step every time.
   Program killed(training(config, folder / "killed"));
@@ -67,7 +56,7 @@ TEST_P(ResumeIsExact, AfterStopAndAfterKill) {
   const auto resumed = run_program({"resume", folder / "killed"});
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_TRUE(bytes_of(folder / "killed" / last) == expected);
-  EXPECT_EQ(timeless(folder / "killed"), expected_lines);
+  EXPECT_EQ(metrics_without_times(folder / "killed"), expected_lines);
   EXPECT_TRUE(bytes_of(folder / "killed" / "samples" / "step-00000040.png") ==
               bytes_of(folder / "whole" / "samples" / "step-00000040.png"));
 }
@@ -157,7 +146,7 @@ TEST(Streaming, TrainsAsFromMemory) {
   const auto expected = tensors_of(folder / "resident" / last);
   for (const std::string name : {"streamed", "stopped", "changed"}) {
     EXPECT_TRUE(tensors_of(folder / name / last) == expected) << name;
-    EXPECT_EQ(timeless(folder / name), timeless(folder / "resident")) << name;
+    EXPECT_EQ(metrics_without_times(folder / name), metrics_without_times(folder / "resident")) << name;
     EXPECT_TRUE(bytes_of(folder / name / "samples/reals.png") == bytes_of(folder / "resident/samples/reals.png"));
   }
   EXPECT_THAT(bytes_of(folder / "streamed" / "run.json"), HasSubstr("streamed from the cache"));
@@ -207,7 +196,116 @@ TEST(Resume, RefusesAChangedConfig) {
   std::ofstream(run / "config.yaml") << config.replace(place, 11, "loss: wgan");
   const auto outcome = run_program({"resume", run});
   EXPECT_EQ(outcome.exit_code, 2);
-  EXPECT_THAT(outcome.err, AllOf(HasSubstr("(loss)"), HasSubstr("would be another run")));
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("(loss)"), HasSubstr("would be another run"),
+                                 HasSubstr("`spectral-gan resume " + run.string() + " --override`")));
+}
+
+nlohmann::ordered_json status_of(const std::filesystem::path& run) {
+  return nlohmann::ordered_json::parse(bytes_of(run / "run.json"));
+}
+
+// A changed config goes on where that is asked for, is recorded once, and is the run's from there on.
+TEST(Resume, OverridesAreRecorded) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  auto stopped = training("digits/none.yaml", run);
+  stopped.insert(stopped.end(), {"--stop-at", "10"});
+  ASSERT_EQ(run_program(stopped).exit_code, 0);
+  const auto before = bytes_of(run / "config.yaml");
+  const std::string lr = "optimizer.generator.lr=0.001";
+
+  const auto refused = run_program({"resume", run, lr});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("(optimizer.generator.lr)"), HasSubstr("--override")));
+  EXPECT_EQ(bytes_of(run / "config.yaml"), before);
+  EXPECT_FALSE(status_of(run).contains("overrides"));
+
+  const auto overridden = run_program({"resume", run, lr, "train.batch=32", "--override", "--stop-at", "20"});
+  ASSERT_EQ(overridden.exit_code, 0) << overridden.err;
+  EXPECT_THAT(overridden.err, HasSubstr("overridden: optimizer.generator.lr 0.0005 -> 0.001, train.batch 64 -> 32"));
+  auto overrides = status_of(run)["overrides"];
+  ASSERT_EQ(overrides.size(), 1U);
+  EXPECT_EQ(overrides[0]["step"], 10);
+  EXPECT_EQ(overrides[0]["keys"].dump(), R"([{"key":"optimizer.generator.lr","from":"0.0005","to":"0.001"},)"
+                                         R"({"key":"train.batch","from":"64","to":"32"}])");
+  EXPECT_THAT(bytes_of(run / "config.yaml"), HasSubstr("lr: 0.001"));
+  EXPECT_THAT(bytes_of(run / "checkpoints/step-00000020.safetensors").substr(0, 20000), HasSubstr("lr: 0.001"));
+  EXPECT_THAT(bytes_of(run / "log.txt"), HasSubstr("overridden from step 10 on: optimizer.generator.lr"));
+
+  // As after a kill before the first checkpoint with the new values: they are the run's, and recorded already.
+  std::filesystem::remove(run / "checkpoints/step-00000020.safetensors");
+  ASSERT_EQ(run_program({"resume", run}).exit_code, 0);
+  EXPECT_EQ(status_of(run)["overrides"], overrides);
+  EXPECT_EQ(status_of(run)["status"], "finished");
+  // Images of both batch sizes were seen.
+  EXPECT_THAT(bytes_of(run / "metrics.jsonl"), HasSubstr("\"step\":40,\"images\":1600,"));
+
+  // A finished run is given more steps.
+  const auto longer = run_program({"resume", run, "train.steps=50", "--override"});
+  ASSERT_EQ(longer.exit_code, 0) << longer.err;
+  EXPECT_TRUE(std::filesystem::exists(run / "checkpoints/step-00000050.safetensors"));
+  EXPECT_EQ(status_of(run)["overrides"].size(), 2U);
+  EXPECT_EQ(status_of(run)["overrides"][1]["step"], 40);
+  const auto report = run_program({"report", run});
+  ASSERT_EQ(report.exit_code, 0) << report.err;
+  EXPECT_THAT(bytes_of(run / "report.html"), HasSubstr("optimizer.generator.lr 0.0005 → 0.001"));
+}
+
+// An override ends as the run would that had these values from the start of the session on, killed or not.
+TEST(Resume, AnOverriddenRunIsExactToo) {
+  const TemporaryFolder folder;
+  for (const std::string name : {"whole", "stopped"}) {
+    auto begun = training("digits/spectral.yaml", folder / name);
+    begun.insert(begun.end(), {"--stop-at", "10"});
+    ASSERT_EQ(run_program(begun).exit_code, 0);
+    auto arguments = std::vector<std::string>{"resume", folder / name, "train.batch=32", "--override"};
+    if (name == "stopped") arguments.insert(arguments.end(), {"--stop-at", "23"});
+    ASSERT_EQ(run_program(arguments).exit_code, 0);
+  }
+  ASSERT_EQ(run_program({"resume", folder / "stopped"}).exit_code, 0);
+  EXPECT_EQ(metrics_without_times(folder / "stopped"), metrics_without_times(folder / "whole"));
+  const auto last = std::filesystem::path("checkpoints") / "step-00000040.safetensors";
+  EXPECT_TRUE(bytes_of(folder / "stopped" / last) == bytes_of(folder / "whole" / last));
+}
+
+TEST(Resume, WhatMakesAnotherRunIsNotOverridden) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  auto stopped = training("digits/none.yaml", run);
+  stopped.insert(stopped.end(), {"--stop-at", "10"});
+  ASSERT_EQ(run_program(stopped).exit_code, 0);
+  const auto config = bytes_of(run / "config.yaml"), status = bytes_of(run / "run.json"),
+             log = bytes_of(run / "log.txt");
+  for (const auto& [change, what] : std::vector<std::pair<std::string, std::string>>{
+           {"seed=1", "seed is 0 and cannot become 1"},
+           {"generator.channels=8", "no checkpoint fits it: generator.channels 16 -> 8"},
+           {"optimizer.discriminator.kind=sgd", "optimizer.discriminator.kind adam -> sgd"},
+           {"ema.decay=0", "ema.decay 0.999 -> 0"},
+           {"data.kind=ring", "data.kind"}}) {
+    const auto outcome = run_program({"resume", run, change, "--override"});
+    EXPECT_EQ(outcome.exit_code, 2) << change << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(what)) << change;
+  }
+  EXPECT_EQ(bytes_of(run / "config.yaml"), config);
+  EXPECT_EQ(bytes_of(run / "run.json"), status);
+  EXPECT_EQ(bytes_of(run / "log.txt"), log);
+}
+
+// A second try is no beginning: that would drop all that was logged.
+TEST(Resume, DoesNotBeginAnewWhereNoCheckpointIsLeft) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  auto stopped = training("digits/none.yaml", run);
+  stopped.insert(stopped.end(), {"--stop-at", "10"});
+  ASSERT_EQ(run_program(stopped).exit_code, 0);
+  const auto metrics = bytes_of(run / "metrics.jsonl");
+  std::ofstream(run / "checkpoints/step-00000010.safetensors") << "damaged";
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const auto outcome = run_program({"resume", run});
+    EXPECT_EQ(outcome.exit_code, 1);
+    EXPECT_THAT(outcome.err, HasSubstr("no checkpoint in " + run.string() + " can be read"));
+  }
+  EXPECT_EQ(bytes_of(run / "metrics.jsonl"), metrics);
 }
 
 TEST(Resume, MayComputeInAnotherWay) {

@@ -39,6 +39,15 @@ const std::map<std::string, std::set<std::string>> kMayInclude{
     {"report", {"configs", "run", "comparison"}},
     {"cuda", {}},
 };
+// Beside configs, what reads foreign bytes, and what it stands on: headers and sources without LibTorch, which the
+// preset "fuzz" builds alone.
+const std::set<std::string> kParsers{
+    "data/archive_reader",   "data/byte_stream",        "data/decode_image",   "data/file_bytes",     "data/idx_format",
+    "data/image_archive",    "data/image_records",      "data/image_size",     "data/image_source",   "data/limits",
+    "data/memory",           "data/parallel",           "data/printable_name", "data/progress",       "data/zip_list",
+    "report/dashboard_http", "report/dashboard_server", "run/atomic_file",     "run/file_descriptor", "run/json_text",
+    "run/metrics_log",       "run/run_folder",          "run/safetensors",     "run/sha256",          "run/step_name",
+};
 const std::set<std::string> kMayIncludeAll{"app", "tests"};
 const std::set<std::string> kNoSources{"benchmarks", "build", "cmake", "outputs", "scripts"};
 
@@ -105,9 +114,16 @@ bool keeps_cuda_in_the_plugin(const Include& include) {
 
 bool parses_without_torch(const Include& include) {
   static const std::regex kTorch(R"re([<"](torch|ATen|c10|caffe2)/.*)re");
-  const bool is_parser =
-      include.from() == "configs" || include.file == "run/safetensors.h" || include.file == "run/safetensors.cpp";
+  const fs::path unit = fs::path(include.file).replace_extension();
+  const bool is_parser = include.from() == "configs" || kParsers.contains(unit.string()) ||
+                         include.file.string().starts_with("tests/fuzz/");
   return !is_parser || !std::regex_match(include.text, kTorch);
+}
+
+bool stays_among_parsers(const Include& include) {
+  const auto unit = [](const fs::path& file) { return fs::path(file).replace_extension().string(); };
+  if (!include.is_ours() || !kParsers.contains(unit(include.file)) || include.to() == "configs") return true;
+  return kParsers.contains(unit(include.text.substr(1, include.text.size() - 2)));
 }
 
 TEST(Architecture, IncludesFollowTheRules) {
@@ -124,6 +140,11 @@ TEST(Architecture, CudaHeadersStayInThePlugin) {
 
 TEST(Architecture, ParsersIncludeNoTorch) {
   EXPECT_THAT(violations(kTree, parses_without_torch), IsEmpty());
+}
+
+// Nor by way of another header: a parser includes parsers alone.
+TEST(Architecture, ParsersIncludeParsers) {
+  EXPECT_THAT(violations(kTree, stays_among_parsers), IsEmpty());
 }
 
 TEST(Architecture, TheTreeIsRead) {
@@ -176,7 +197,9 @@ TEST_F(BrokenTree, EachMisplacedLibraryIsFound) {
   EXPECT_THAT(
       violations(tree_, keeps_cuda_in_the_plugin),
       ElementsAre("app/a.cpp includes <ATen/cuda/CUDAContext.h>", "run/safetensors.cpp includes <cuda_runtime_api.h>"));
+  write("data/zip_list.cpp", "#include \"data/dataset.h\"\n#include \"data/limits.h\"\n");
   EXPECT_THAT(violations(tree_, parses_without_torch), ElementsAre("run/safetensors.cpp includes <torch/types.h>"));
+  EXPECT_THAT(violations(tree_, stays_among_parsers), ElementsAre("data/zip_list.cpp includes \"data/dataset.h\""));
 }
 
 }  // namespace

@@ -240,6 +240,11 @@ TEST(ParseConfig, BombsAreRefused) {
   for (int i = 1; i < 40; ++i)
     laughs += ", &a" + std::to_string(i) + " [*a" + std::to_string(i - 1) + ", *a" + std::to_string(i - 1) + "]";
   EXPECT_THAT(error_in(laughs + "]}"), HasSubstr("train.steps: got a list"));
+  std::string penalties = "penalties: [&a {kind: gp}";
+  for (int i = 0; i < 32; ++i) penalties += ", *a";
+  EXPECT_THAT(error_in(penalties + "]"), HasSubstr("penalties: got 33 items, allowed: at most 32"));
+  // What is taken must come back from its dump, which has the limit of a file too.
+  EXPECT_THAT(error_in("data: {path: '" + std::string(4097, 'a') + "'}"), HasSubstr("data.path: got 'aaa"));
 }
 
 TEST(ParseConfig, ErrorsShowNoControlCharactersOfTheInput) {
@@ -486,6 +491,13 @@ TEST(DifferingKeys, NamesThem) {
   const Config a = parse_config("seed: 4\nloss: wgan", "a");
   const Config b = parse_config("seed: 4\npenalties: [{kind: gp}]", "b");
   EXPECT_EQ(differing_keys(a, b), (std::vector<std::string>{"loss", "penalties"}));
+}
+
+TEST(DifferingRunKeys, AreNotThoseOfTheMachine) {
+  const Config a = parse_config("seed: 4", "a");
+  const Config b = parse_config("seed: 5\ndevice: cpu\nexecution: eager\ndata: {memory: stream}", "b");
+  EXPECT_EQ(differing_keys(a, b), (std::vector<std::string>{"seed", "device", "execution", "data.memory"}));
+  EXPECT_EQ(differing_run_keys(a, b), (std::vector<std::string>{"seed"}));
 }
 
 TEST(ParseConfig, RefusesTextThatIsNotUtf8) {

@@ -52,6 +52,8 @@ TEST(Schema, DescribesEveryMember) {
       {"discriminator", count_members<DiscriminatorOptions>()},
       {"spectral", count_members<SpectralOptions>()},
       {"weight_norm", count_members<WeightNormOptions>()},
+      {"quantizer", count_members<QuantizerOptions>()},
+      {"init", count_members<InitOptions>()},
       {"constraint", count_members<ConstraintOptions>()},
       {"optimizer", count_members<OptimizersOptions>()},
       {"optimizer.generator", count_members<OptimizerOptions>()},
@@ -65,6 +67,7 @@ TEST(Schema, DescribesEveryMember) {
       {"checkpoint", count_members<CheckpointOptions>()},
       {"lipschitz", count_members<LipschitzOptions>()},
       {"evaluation", count_members<EvaluationOptions>()},
+      {"watchdog", count_members<WatchdogOptions>()},
   };
   ASSERT_EQ(members.at("train.boost"), 3u);  // the counting itself
   std::map<std::string, size_t> described;

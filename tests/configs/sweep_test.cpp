@@ -1,5 +1,6 @@
 #include "configs/sweep.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -174,6 +175,29 @@ TEST_F(LoadSweep, ErrorsNamePlaceAndCure) {
 TEST_F(LoadSweep, StrategiesThatAreTheSameAreRefused) {
   const std::string text = "base: configs/base.yaml\nstrategies: {a: {}, b: {loss: wgan}}\n";
   EXPECT_THAT(error(text, {"loss=ns"}), AllOf(HasSubstr("'a' and 'b' are the same config"), HasSubstr("an override")));
+}
+
+// A megabyte of names or ranges must not become gigabytes before it is refused.
+TEST_F(LoadSweep, ManyStrategiesAndSeedsAreRefusedBeforeTheyAreMade) {
+  const auto names = [](const std::string& key, int count) {
+    std::string text = key + ":\n";
+    for (int i = 0; i < count; ++i) text += fmt::format("  {}{}:\n", key.substr(0, 2), i);
+    return text;
+  };
+  const std::string base = "base: configs/base.yaml\n";
+  EXPECT_THAT(error(base + names("strategies", 30'000) + names("settings", 30'000)),
+              HasSubstr("900000000 strategies, allowed: at most 200"));
+  std::string ranges;
+  for (int i = 0; i < 50'000; ++i) ranges += fmt::format("{}{}-{}", i > 0 ? "," : "", 1000LL * i, 1000LL * i + 999);
+  EXPECT_EQ(parse_sweep_seeds(ranges), std::nullopt);  // at once, where listing them would take minutes
+}
+
+TEST(ParseSweep, TakesItsBaseFromTheCaller) {
+  const auto base = parse_config("generator: {latent: 16}\n", "base.yaml");
+  const auto sweep = parse_sweep("base: no-such-file.yaml\nstrategies: {a: {}, b: {loss: wgan}}\n", "s.yaml", base);
+  EXPECT_EQ(sweep.base.generator.latent, 16);
+  EXPECT_EQ(sweep.strategies.at(1).config.generator.latent, 16);
+  EXPECT_EQ(sweep.name, "s");
 }
 
 TEST(ParseSweepSeeds, TakesListsAndRanges) {

@@ -1,6 +1,7 @@
 #include "data/decode_image.h"
 
 #include <gtest/gtest.h>
+#include <opencv2/imgcodecs.hpp>
 
 #include "tests/data/made_files.h"
 
@@ -60,6 +61,37 @@ TEST(DecodeImage, SaysWhyItCannot) {
   const DecodedImage good = decode_image(bytes_of(png), 3);
   EXPECT_EQ(good.error, "");
   EXPECT_EQ(good.pixels.at<cv::Vec3b>(7, 7), cv::Vec3b(7, 7, 7));
+}
+
+// As OpenCV decodes it.
+TEST(DecodeImage, ReadsEveryKindOfWebp) {
+  cv::Mat colour(6, 9, CV_8UC3);
+  cv::randu(colour, 0, 256);
+  cv::Mat alpha(6, 9, CV_8UC4);
+  cv::randu(alpha, 0, 256);
+  for (const int quality : {80, 101}) {  // 101: lossless
+    for (const cv::Mat& pixels : {colour, alpha}) {
+      std::vector<uint8_t> bytes;
+      cv::imencode(".webp", pixels, bytes, {cv::IMWRITE_WEBP_QUALITY, quality});
+      for (const auto& [channels, mode] :
+           {std::pair{0, cv::IMREAD_ANYCOLOR}, {1, cv::IMREAD_GRAYSCALE}, {3, cv::IMREAD_COLOR}}) {
+        const cv::Mat got = decode_image(bytes, channels).pixels;
+        const cv::Mat expected = cv::imdecode(bytes, mode);
+        ASSERT_EQ(got.size(), expected.size());
+        ASSERT_EQ(got.channels(), channels == 1 ? 1 : 3);
+        ASSERT_EQ(expected.type(), got.type());
+        EXPECT_EQ(cv::norm(got, expected, cv::NORM_INF), 0.0) << quality << " " << channels;
+      }
+    }
+  }
+}
+
+// Debian's OpenCV would hand these to the decoder of DICOM, whose assertion ends the process, and to GDAL. Found by
+// fuzzing.
+TEST(DecodeImage, OnlyTheFourFormatsAreDecoded) {
+  const std::string damaged = std::string("RIFF\x9a\0\0\0WEBPVP8L", 16) + std::string(112, ' ');
+  EXPECT_EQ(decode_image(bytes_of(damaged + "DICM\xff"), 3).error, "cannot be decoded");
+  EXPECT_EQ(decode_image(bytes_of(damaged + std::string(300, ' ')), 3).error, "cannot be decoded");
 }
 
 // Exif orientation 6: to be turned right by a quarter, so that 8x4 becomes 4x8.

@@ -4,6 +4,9 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/utils.h>
 
+#include <cmath>
+#include <limits>
+
 namespace sgan {
 namespace {
 
@@ -64,6 +67,32 @@ TEST_P(Rectify, ItsGradientCanBeDifferentiated) {
   };
   EXPECT_TRUE(torch::equal(penalty([](torch::Tensor t) { return rectify_in_place(std::move(t), GetParam()); }),
                            penalty([](const torch::Tensor& t) { return plain(t, GetParam()); })));
+}
+
+// One number for every element, which has no room for their gradients.
+TEST_P(Rectify, LeavesAGradientThatIsSpreadFromOneNumberAlone) {
+  const auto x = images(1).requires_grad_();
+  auto hidden = x * 1;
+  const auto y = rectify_in_place(hidden, GetParam());
+  const auto expected = torch::where(y > 0, 1.0, GetParam());
+  EXPECT_TRUE(torch::equal(torch::autograd::grad({y}, {x}, {torch::ones({}).expand(x.sizes())})[0], expected));
+  const auto again = rectify_in_place(x * 1, GetParam());
+  EXPECT_TRUE(torch::equal(torch::autograd::grad({again.sum()}, {x})[0], expected));
+}
+
+TEST(RectifyInPlace, TreatsWhatIsNotFiniteAsReluDoes) {
+  const auto infinity = std::numeric_limits<float>::infinity();
+  const auto values = torch::tensor({-infinity, infinity, std::nanf(""), -1.0F, 2.0F});
+  const auto factors = torch::tensor({infinity, 1.0F, 1.0F, infinity, -infinity});
+  const auto run = [&](const auto& activation) {
+    const auto x = values.clone().requires_grad_();
+    const auto y = activation(x * 1);
+    return std::pair{y.detach(), torch::autograd::grad({(y * factors).sum()}, {x})[0]};
+  };
+  const auto [y, gradient] = run([](torch::Tensor t) { return rectify_in_place(std::move(t), 0); });
+  const auto [expected_y, expected_gradient] = run([](const torch::Tensor& t) { return torch::relu(t); });
+  EXPECT_TRUE(torch::allclose(y, expected_y, 0, 0, /*equal_nan=*/true));
+  EXPECT_TRUE(torch::allclose(gradient, expected_gradient, 0, 0, /*equal_nan=*/true));
 }
 
 INSTANTIATE_TEST_SUITE_P(Slopes, Rectify, testing::Values(0.0, 0.1, 0.2, 1.0));

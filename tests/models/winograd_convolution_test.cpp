@@ -8,6 +8,7 @@
 #include <torch/utils.h>
 
 #include <cmath>
+#include <tuple>
 
 #include "models/winograd_kernels.h"
 
@@ -73,20 +74,48 @@ double relative_error(const torch::Tensor& value, const torch::Tensor& exact) {
   return ((value.to(torch::kDouble) - exact).norm() / exact.norm()).item<double>();
 }
 
-class Winograd : public testing::TestWithParam<Case> {
+struct InstructionSet {
+  const char* name;
+  bool (*is_there)();
+  const winograd::Kernels* kernels;
+};
+
+const InstructionSet kInstructionSets[] = {
+#ifdef __x86_64__
+    {"avx2", [] { return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0; },
+     &winograd::kAvx2Kernels},
+    {"avx512", [] { return __builtin_cpu_supports("avx512f") != 0; }, &winograd::kAvx512Kernels},
+#endif
+};
+
+void PrintTo(const InstructionSet& set, std::ostream* out) {
+  *out << set.name;
+}
+
+class Winograd : public testing::TestWithParam<std::tuple<InstructionSet, Case>> {
  protected:
+  static Case shapes() { return std::get<Case>(GetParam()); }
+
   void SetUp() override {
-    const Operands operands(GetParam());
-    const auto single = operands.as(torch::kFloat);
-    if (!winograd_applies(single.input, single.weight, GetParam().stride(), 1, GetParam().transposed)) {
-      GTEST_SKIP() << "this processor has neither AVX2 nor AVX-512";
-    }
+    const auto& set = std::get<InstructionSet>(GetParam());
+    if (!set.is_there()) GTEST_SKIP() << "this processor has no " << set.name;
+    before_ = winograd::use_kernels(set.kernels);
+    restore_ = true;
+    const auto single = Operands(shapes()).as(torch::kFloat);
+    ASSERT_TRUE(winograd_applies(single.input, single.weight, shapes().stride(), 1, shapes().transposed));
   }
+  void TearDown() override {
+    if (restore_) winograd::use_kernels(before_);
+  }
+
+ private:
+  const winograd::Kernels* before_ = nullptr;
+  bool restore_ = false;
 };
 
 // Against float64's plain sum, no further away than float32's plain sum may be expected to be.
 TEST_P(Winograd, EqualsThePlainConvolutionAndItsGradients) {
-  const auto& c = GetParam();
+  const auto c = shapes();
   const Operands operands(c);
   const auto exact = operands.as(torch::kDouble);
   const auto expected = all_of(plain(exact, c), exact);
@@ -103,14 +132,14 @@ TEST_P(Winograd, EqualsThePlainConvolutionAndItsGradients) {
 }
 
 TEST_P(Winograd, NeedsNoBias) {
-  const auto& c = GetParam();
+  const auto c = shapes();
   const auto of = Operands(c).as(torch::kFloat);
   const auto with = winograd_convolution(of.input, of.weight, torch::zeros_like(of.bias), c.transposed);
   EXPECT_TRUE(torch::equal(winograd_convolution(of.input, of.weight, {}, c.transposed), with));
 }
 
 TEST_P(Winograd, DoesNotDependOnTheNumberOfThreads) {
-  const auto& c = GetParam();
+  const auto c = shapes();
   const auto of = Operands(c).as(torch::kFloat);
   const auto run = [&](int threads) {
     const int before = torch::get_num_threads();
@@ -124,7 +153,24 @@ TEST_P(Winograd, DoesNotDependOnTheNumberOfThreads) {
   EXPECT_TRUE(torch::equal(one.back(), three.back()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Winograd, testing::ValuesIn(kCases));
+INSTANTIATE_TEST_SUITE_P(Shapes, Winograd,
+                         testing::Combine(testing::ValuesIn(kInstructionSets), testing::ValuesIn(kCases)));
+
+TEST(WinogradConvolution, RefusesTensorsThatDoNotFit) {
+  const Case c{3, 16, 32, 8, 8, 3, false};
+  const auto of = Operands(c).as(torch::kFloat);
+  if (!winograd_applies(of.input, of.weight, 1, 1, false)) GTEST_SKIP();
+  EXPECT_FALSE(winograd_applies(torch::zeros({3, 48, 8, 8}), of.weight, 1, 1, false));
+  EXPECT_THROW(winograd_convolution(torch::zeros({3, 48, 8, 8}), of.weight, of.bias, false), c10::Error);
+  EXPECT_THROW(winograd_convolution(of.input, of.weight, torch::zeros({16}), false), c10::Error);
+  EXPECT_THROW(winograd_convolution(of.input, of.weight, torch::zeros({64}).slice(0, 0, 64, 2), false), c10::Error);
+  EXPECT_THROW(winograd_weight_gradient(of.input, torch::zeros({2, 32, 8, 8}), 3, false), c10::Error);
+}
+
+TEST(WinogradConvolution, TakesThisShareOfTheProducts) {
+  EXPECT_DOUBLE_EQ(winograd_product_share(3), 16.0 / 36);
+  EXPECT_DOUBLE_EQ(winograd_product_share(4), 36.0 / 64);
+}
 
 // What a gradient penalty needs: the gradient of a gradient's norm.
 TEST(WinogradConvolution, GradientsCanBeDifferentiated) {

@@ -142,5 +142,21 @@ TEST(ReportPageErrors, NeedsARun) {
   EXPECT_THROW(report_page({}), UserError);
 }
 
+TEST_F(ReportPage, TellsIncidentsFirst) {
+  make_run("a", "clip");
+  write("a/run.json", R"({"status":"failed","step":900,"name":"a","why":"loss_d is <NaN>",)"
+                      R"("alarms":[{"step":700,"trouble":"dead","text":"the critic says the same"}],)"
+                      R"("rollbacks":[{"step":812,"to":800,"lr_scale":0.5}],)"
+                      R"("overrides":[{"step":800,"keys":[{"key":"loss","from":"hinge","to":"ns"}]}]})");
+  const std::string page = report_page({read_run(root / "a")});
+  EXPECT_THAT(page,
+              AllOf(HasSubstr("<li>step 700, dead: the critic says the same</li>"),
+                    HasSubstr("<li>step 812, diverged: rolled back to step 800; from there on learning rates × 0.5"),
+                    HasSubstr("<li>step 800: the config was changed: loss hinge → ns</li>"),
+                    HasSubstr("<li>step 900, failed: loss_d is &lt;NaN&gt;</li>")));
+  EXPECT_LT(page.find("Incidents"), page.find("<h2>"));
+  EXPECT_THAT(report_page({run_with_metrics("b", "none")}), Not(HasSubstr("Incidents")));
+}
+
 }  // namespace
 }  // namespace sgan

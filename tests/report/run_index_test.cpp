@@ -86,6 +86,29 @@ TEST_F(RunIndexTest, TellsWhatTheFilesSay) {
   EXPECT_EQ(index.folder_of_report("a"), std::nullopt);
 }
 
+// Such a record used to end the server: it was copied by recursion.
+TEST_F(RunIndexTest, ADeeplyNestedRecordIsNone) {
+  make_run("a", "clip");
+  const std::string deep(2'000'000, '[');
+  write("a/run.json", "{\"strategy\":\"gp\",\"x\":" + deep + std::string(deep.size(), ']') + "}");
+  index.scan();
+  EXPECT_THAT(ids(), ElementsAre("a"));
+  EXPECT_FALSE(run("a").contains("strategy"));
+}
+
+TEST_F(RunIndexTest, TellsTheLastAlarms) {
+  make_run("a", "clip");
+  Json alarms = Json::array();
+  for (int i = 1; i <= 9; ++i) {
+    alarms.push_back({{"step", i}, {"trouble", "dead"}, {"text", "the critic"}, {"more", Json::array()}});
+  }
+  write("a/run.json", Json({{"name", "a"}, {"status", "running"}, {"alarms", alarms}}).dump());
+  index.scan();
+  const Json told = run("a").at("alarms");
+  ASSERT_EQ(told.size(), 8U);
+  EXPECT_EQ(told[0], Json({{"step", 2}, {"trouble", "dead"}, {"text", "the critic"}}));
+}
+
 TEST_F(RunIndexTest, TheFolderItselfMayBeARun) {
   const ContainedFolder inside(make_run("a", "gp"));
   RunIndex alone(inside);

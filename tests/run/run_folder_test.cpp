@@ -167,11 +167,13 @@ TEST(RunFolder, OpenRemovesWhatAKilledWriterLeft) {
   const TemporaryFolder folder;
   complete_run(folder / "a");
   const fs::path left = folder / fmt::format("a/checkpoints/.step-00000001.safetensors.tmp-{}", ::getpid());
-  write_file_atomically(left, "half");
+  // Written in another container by a process whose number is alive here.
+  const fs::path foreign = folder / fmt::format("a/samples/.step-00000001.png.tmp-{}-00000000-00000000", ::getppid());
+  for (const fs::path& file : {left, foreign}) write_file_atomically(file, "half");
   RunFolder::open_read_only(folder / "a");
-  EXPECT_TRUE(fs::exists(left));
+  for (const fs::path& file : {left, foreign}) EXPECT_TRUE(fs::exists(file));
   RunFolder::open(folder / "a");
-  EXPECT_FALSE(fs::exists(left));
+  for (const fs::path& file : {left, foreign}) EXPECT_FALSE(fs::exists(file));
 }
 
 TEST(RunFolder, CheckpointsAreSortedAndPruned) {
@@ -184,6 +186,7 @@ TEST(RunFolder, CheckpointsAreSortedAndPruned) {
   EXPECT_THAT(run.checkpoints(),
               ElementsAre(Pair(50, run.checkpoint_path(50)), Pair(200, run.checkpoint_path(200)),
                           Pair(1000, run.checkpoint_path(1000)), Pair(123456789, run.checkpoint_path(123456789))));
+  run.trust_checkpoint(123456789);
   run.prune_checkpoints(0);
   EXPECT_EQ(run.checkpoints().size(), 4U);
   run.prune_checkpoints(2);
@@ -192,6 +195,57 @@ TEST(RunFolder, CheckpointsAreSortedAndPruned) {
   run.prune_checkpoints(5);
   EXPECT_EQ(run.checkpoints().size(), 2U);
   EXPECT_TRUE(fs::exists(folder / "a/checkpoints/best.safetensors"));
+}
+
+// Whatever lies there of earlier processes may be damaged, however new it looks.
+TEST(RunFolder, PruningKeepsTheLastGoodCheckpoint) {
+  const TemporaryFolder folder;
+  RunFolder run = RunFolder::create_at(folder / "a");
+  for (const int64_t step : {10, 20, 30, 40, 50}) write_file_atomically(run.checkpoint_path(step), "");
+  const auto steps = [&run] {
+    std::vector<int64_t> found;
+    for (const auto& [step, file] : run.checkpoints()) found.push_back(step);
+    return found;
+  };
+  run.prune_checkpoints(1);
+  EXPECT_THAT(steps(), ElementsAre(10, 20, 30, 40, 50)) << "none is known to be good";
+  run.trust_checkpoint(60);
+  run.prune_checkpoints(1);
+  EXPECT_THAT(steps(), ElementsAre(10, 20, 30, 40, 50)) << "the good one is gone";
+  run.trust_checkpoint(30);
+  run.prune_checkpoints(2);
+  EXPECT_THAT(steps(), ElementsAre(20, 30, 40, 50));
+  run.prune_checkpoints(1);
+  EXPECT_THAT(steps(), ElementsAre(30, 40, 50));
+}
+
+TEST(RunFolder, ADamagedCheckpointIsSetAside) {
+  const TemporaryFolder folder;
+  RunFolder run = RunFolder::create_at(folder / "a");
+  write_file_atomically(run.checkpoint_path(10), "bad");
+  EXPECT_THAT(run.checkpoints_set_aside(), ::testing::IsEmpty());
+  const auto aside = run.set_aside(run.checkpoint_path(10));
+  EXPECT_EQ(aside, folder / "a/checkpoints/step-00000010.safetensors.damaged");
+  EXPECT_EQ(read_file(aside), "bad");
+  EXPECT_THAT(run.checkpoints(), ::testing::IsEmpty());
+  EXPECT_THAT(run.checkpoints_set_aside(), ElementsAre(aside));
+}
+
+TEST(RunFolder, AnUnbegunRunIsTakenBackAndNoOther) {
+  const TemporaryFolder folder;
+  RunFolder run = RunFolder::create_at(folder / "a");
+  write_file_atomically(run.config_path(), "name: a\n");
+  run.discard_unbegun();
+  EXPECT_FALSE(fs::exists(folder / "a"));
+
+  RunFolder begun = complete_run(folder / "b");
+  begun.discard_unbegun();
+  EXPECT_TRUE(begun.holds_run());
+
+  RunFolder used = RunFolder::create_at(folder / "c");
+  write_file_atomically(used.checkpoint_path(1), "precious");
+  used.discard_unbegun();
+  EXPECT_TRUE(fs::exists(used.checkpoint_path(1)));
 }
 
 TEST(RunFolder, SamplesAreSorted) {

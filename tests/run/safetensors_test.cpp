@@ -16,6 +16,13 @@ std::string one_tensor(const std::string& dtype, const std::string& shape, const
   return R"({"a":{"dtype":)" + dtype + R"(,"shape":)" + shape + R"(,"data_offsets":)" + offsets + "}}";
 }
 
+// "[1,1,…]"
+std::string ones(int dimensions) {
+  std::string shape = "[1";
+  for (int i = 1; i < dimensions; ++i) shape += ",1";
+  return shape + "]";
+}
+
 TEST(SafetensorsHeader, ReadsTensorsInTheOrderOfTheirBytes) {
   const auto header = parse_safetensors_header(
       R"({"__metadata__":{"format":"pt"},"z":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
@@ -94,6 +101,7 @@ TEST(SafetensorsHeader, RefusesWhatIsMalformed) {
       {one_tensor(R"("U8")", "[1]", "[2,3]"), 3, "2 bytes before tensor 'a' are unused"},
       {R"({"a":)" + good + R"(,"b":)" + good + "}", 1, "'b' overlaps"},
       {one_tensor(R"("U8")", "[[[[[[1]]]]]]", "[0,1]"), 1, "nested deeper"},
+      {one_tensor(R"("U8")", ones(65), "[0,1]"), 1, "has 65 dimensions, at most 64 are allowed"},
   };
   for (const Malformed& malformed : cases) {
     EXPECT_THAT([&] { parse_safetensors_header(malformed.text, malformed.data_bytes); },

@@ -64,6 +64,19 @@ TEST(Checkpoint, SavesAndLoadsEveryTensor) {
   EXPECT_TRUE(equal(stored, tensors_of(saved)));
 }
 
+TEST(Checkpoint, KeepsWhatRollbacksHaveMadeOfTheLearningRates) {
+  const TemporaryFolder folder;
+  const auto config = rich_config();
+  auto saved = trained_state(config);
+  saved.rollbacks = 2;
+  saved.lr_scale = 0.3 * 0.3;
+  save_checkpoint(folder / "a.safetensors", saved, {});
+  auto loaded = fresh_state(config);
+  restore(read_checkpoint(folder / "a.safetensors"), loaded);
+  EXPECT_EQ(loaded.rollbacks, 2);
+  EXPECT_EQ(loaded.lr_scale, 0.3 * 0.3);
+}
+
 TEST(Checkpoint, OneStateGivesTheSameBytes) {
   const TemporaryFolder folder;
   const auto config = rich_config();

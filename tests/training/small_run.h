@@ -6,6 +6,7 @@
 
 #include "data/load.h"
 #include "tests/fixtures/fixture.h"
+#include "training/divergence.h"
 #include "training/loop.h"
 
 namespace sgan {

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "run/event_file.h"
+
+namespace sgan {
+
+// What a run folder holds, as TensorBoard event files that are kept up with it.
+//
+// Tags: `loss/D`, `loss/G`, `loss/penalty`, `critic/…`, `gradient/…`, `lipschitz/…` (slopes, sigmas, brackets),
+// `scores/<score>`, `diversity/…`, `speed/…`, others after their keys in metrics.jsonl; images `samples/generated` and
+// `samples/reals`; histograms `weights/G/<layer>`, `weights/D/<layer>` of what a layer computes with, from the
+// checkpoints that are kept, and `lipschitz/slopes/<where>`; texts `config` and `run`; and the HParams page.
+class TensorboardLog {
+ public:
+  // run: a run folder; out: where event files go, made if missing. Those of an earlier export there are replaced.
+  TensorboardLog(std::filesystem::path run, std::filesystem::path out);
+
+  // Writes what the run has that is not written yet. Where something written has changed, as after a resume that
+  // dropped log points, or belongs before what is written of its tag, begins a new file which makes readers drop all
+  // before.
+  void update();
+  // Writes the HParams page: the config, and the last value of each score and loss. Nothing follows.
+  void finish();
+
+  // Whether the run is being trained.
+  bool is_running() const;
+  const std::filesystem::path& out() const { return out_; }
+
+ private:
+  struct Record {
+    std::string tag;
+    int64_t step;
+    double wall_time;
+    std::string state;  // changes with the content
+    bool lasts;         // false: a run may drop it, as it does old checkpoints
+    // Adds it to the file under the tag and whatever stands below it.
+    std::function<void(EventFile&, const Record&)> write;
+  };
+  using Records = std::vector<Record>;
+
+  Records collect() const;
+  void add_texts(Records& records) const;
+  void add_metrics(Records& records) const;
+  void add_samples(Records& records) const;
+  void add_scores(Records& records) const;
+  void add_brackets(Records& records) const;
+  void add_weights(Records& records) const;
+  double wall_time_of(int64_t step) const;
+  bool fits_behind(const Records& records) const;
+  void begin_file();
+  std::string listing() const;
+
+  std::filesystem::path run_;
+  std::filesystem::path out_;
+  std::unique_ptr<EventFile> file_;
+  std::map<std::pair<std::string, int64_t>, std::string> written_;  // state by tag and step
+  std::string listed_;                                              // the folder's state at the last look
+  double begun_ = 0;                                                // seconds since 1970
+  mutable std::map<int64_t, double> wall_times_;                    // of the log points, by step
+};
+
+// The runs that a path stands for, each with a name that is unlike the others': the run folder itself, or the runs in a
+// folder, eight levels deep. None where there are none.
+std::vector<std::pair<std::filesystem::path, std::filesystem::path>> find_runs(const std::filesystem::path& path);
+
+}  // namespace sgan

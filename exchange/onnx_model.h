@@ -1,0 +1,17 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "exchange/network_signature.h"
+#include "exchange/plain_network.h"
+
+namespace sgan {
+
+// The network as an ONNX model (opset 17, IR version 8): what it computes in eval mode with the plain weights, for
+// batches of any size. Norms that ONNX has no operator for are written out.
+// Errors: UserError where it would exceed the 2 GiB that such a file may have.
+std::string onnx_model(const NetworkImpl& network, const PlainNetwork& plain, const NetworkSignature& signature,
+                       const std::map<std::string, std::string>& metadata);
+
+}  // namespace sgan

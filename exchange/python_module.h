@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include "exchange/network_signature.h"
+#include "exchange/plain_network.h"
+
+namespace sgan {
+
+// The text of a Python file that needs PyTorch alone: a module class for this one network, whose state has the names of
+// plain_network(), a `load` that reads a safetensors file into it, and a `main` that writes it as TorchScript. Plain
+// code, so whoever gets it can read what it does, and no pickle.
+// module_name: the Python file's name without .py; its weights lie beside it, in <module_name>.safetensors.
+std::string python_module(const NetworkImpl& network, const NetworkSignature& signature,
+                          const std::string& module_name);
+
+}  // namespace sgan

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "run/file_descriptor.h"
+#include "run/protobuf.h"
+
+namespace sgan {
+
+// Counts of values in buckets: bucket i holds what is above limits[i - 1] and at most limits[i].
+struct Histogram {
+  double min = 0;
+  double max = 0;
+  double sum = 0;
+  double sum_squares = 0;
+  std::vector<double> limits;
+  std::vector<double> counts;
+
+  double count() const;
+};
+
+// Equally wide buckets between the least and the greatest value. Values that are not finite are left out.
+Histogram histogram_of(std::span<const double> values, int64_t buckets = 60);
+
+// A value of a hyperparameter.
+using HyperParameter = std::variant<double, bool, std::string>;
+
+enum class SessionEnd { success, failure, running };
+
+// A TensorBoard event file: a TFRecord file of `Event` messages, as TensorFlow's and PyTorch's writers make it. Each
+// event is written at once and whole, so a server may read along. Failures are UserErrors.
+class EventFile {
+ public:
+  explicit EventFile(const std::filesystem::path& path, double wall_time);
+
+  // Readers drop what they have read, in this file or one before, of `step` and later ones.
+  void restart(int64_t step, double wall_time);
+
+  void scalar(std::string_view tag, int64_t step, double wall_time, double value);
+  // png: a whole file.
+  void image(std::string_view tag, int64_t step, double wall_time, std::string_view png);
+  void histogram(std::string_view tag, int64_t step, double wall_time, const Histogram& values);
+  // Markdown.
+  void text(std::string_view tag, int64_t step, double wall_time, std::string_view markdown);
+
+  // The HParams page: what the run was started with, which scalars' last values it shows, and how it ended.
+  // Times are seconds since 1970.
+  void hyper_parameters(const std::map<std::string, HyperParameter>& values, const std::vector<std::string>& metrics,
+                        std::string_view name, double begun, std::optional<double> ended, SessionEnd end);
+
+ private:
+  void write(const ProtobufMessage& event);
+  void write_summary(int64_t step, double wall_time, const ProtobufMessage& value);
+
+  FileDescriptor file_;
+};
+
+// Width and height of a PNG file; nothing where it is none.
+std::optional<std::pair<int64_t, int64_t>> png_size(std::string_view png);
+
+}  // namespace sgan

@@ -1,0 +1,160 @@
+#include "exchange/foreign_weights.h"
+
+#include <gmock/gmock.h>
+#include <torch/utils.h>
+
+#include "configs/error.h"
+#include "tests/fixtures/fixture.h"
+#include "tests/models/seeded_network.h"
+
+namespace sgan {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr double kTolerance = 1e-5;
+
+struct Case {
+  std::string name;
+  std::string network;
+  NetworkKind kind;
+  int64_t channels;
+  int64_t size;
+  WeightKind weight;
+  std::string dialect;
+};
+
+std::ostream& operator<<(std::ostream& out, const Case& given) {
+  return out << given.name << " " << given.network << " " << name_of(given.weight);
+}
+
+const Tensors& fixture() {
+  static const Tensors kFixture = load_fixture("foreign");
+  return kFixture;
+}
+
+Tensors state_of(const Case& given) {
+  const auto prefix = given.name + "." + given.network + ".state.";
+  Tensors state;
+  for (const auto& [name, tensor] : fixture()) {
+    if (name.starts_with(prefix)) state[name.substr(prefix.size())] = tensor.clone();
+  }
+  return state;
+}
+
+Network network_of(const Case& given) {
+  const bool generator = given.network == "generator";
+  auto config = network_config(given.kind, NormKind::batch, given.weight);
+  config.generator.channels = config.discriminator.channels = given.channels;
+  if (given.kind != NetworkKind::dcgan) config.discriminator.norm = NormKind::none;
+  const std::vector<int64_t> shape{3, given.size, given.size};
+  const auto network = generator ? make_generator(config, shape) : make_discriminator(config, shape);
+  initialize(*network, 5);
+  return network;
+}
+
+torch::Tensor output_of(NetworkImpl& network, const Case& given) {
+  torch::NoGradGuard no_grad;
+  return network.forward(fixture().at(given.name + "." + given.network + ".input"), Mode::eval);
+}
+
+std::string refusal(const Tensors& state, NetworkImpl& network) {
+  try {
+    import_state(state, network, /*approximate=*/false);
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "it was taken";
+}
+
+class ForeignWeights : public testing::TestWithParam<Case> {};
+
+TEST_P(ForeignWeights, GiveTheSameOutputs) {
+  const auto& given = GetParam();
+  const auto network = network_of(given);
+  const auto& expected = fixture().at(given.name + "." + given.network + ".output");
+  EXPECT_FALSE(close(output_of(*network, given), expected, 1e-2)) << "the test would see nothing";
+  const auto imported = import_state(state_of(given), *network, /*approximate=*/false);
+  EXPECT_THAT(imported.dialect, HasSubstr(given.dialect));
+  EXPECT_THAT(imported.notes, testing::IsEmpty());
+  EXPECT_TRUE(close(output_of(*network, given), expected, kTolerance));
+}
+
+TEST_P(ForeignWeights, MayHaveAPrefix) {
+  const auto& given = GetParam();
+  Tensors state;
+  for (const auto& [name, tensor] : state_of(given)) state["module." + name] = tensor;
+  const auto network = network_of(given);
+  import_state(state, *network, /*approximate=*/false);
+  EXPECT_TRUE(
+      close(output_of(*network, given), fixture().at(given.name + "." + given.network + ".output"), kTolerance));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    OfEachProject, ForeignWeights,
+    testing::Values(
+        Case{"dcgan", "generator", NetworkKind::dcgan, 2, 64, WeightKind::none, "DCGAN example"},
+        Case{"dcgan", "discriminator", NetworkKind::dcgan, 2, 64, WeightKind::none, "DCGAN example"},
+        Case{"cnn", "generator", NetworkKind::sn_cnn_public, 1, 32, WeightKind::none, "pytorch-gan-collections"},
+        Case{"cnn", "discriminator", NetworkKind::sn_cnn_public, 1, 32, WeightKind::spectral,
+             "pytorch-gan-collections"},
+        // Divided out.
+        Case{"cnn", "discriminator", NetworkKind::sn_cnn_public, 1, 32, WeightKind::none, "pytorch-gan-collections"},
+        Case{"cnn", "discriminator", NetworkKind::sn_cnn_public, 1, 32, WeightKind::weight_norm,
+             "pytorch-gan-collections"},
+        Case{"res", "generator", NetworkKind::sn_resnet, 1, 32, WeightKind::none, "pytorch-gan-collections"},
+        Case{"res", "discriminator", NetworkKind::sn_resnet, 1, 32, WeightKind::spectral, "pytorch-gan-collections"},
+        Case{"mimicry", "discriminator", NetworkKind::sn_resnet, 1, 48, WeightKind::spectral, "mimicry"},
+        Case{"mimicry", "discriminator", NetworkKind::sn_resnet, 1, 48, WeightKind::none, "mimicry"}));
+
+const Case kCnnCritic{"cnn", "discriminator", NetworkKind::sn_cnn_public, 1, 32, WeightKind::spectral, ""};
+
+TEST(ForeignWeightsErrors, ListWhatIsUnknownMissingOrMisshaped) {
+  auto state = state_of(kCnnCritic);
+  state["attention.gamma"] = torch::ones({1});
+  state["main.99.weight"] = torch::ones({2, 2});
+  state.erase("main.4.weight_orig");
+  state["main.2.bias"] = torch::zeros({7});
+  const auto network = network_of(kCnnCritic);
+  const auto before = copy_of(sgan::state_of(*network));
+  EXPECT_THAT(
+      refusal(state, *network),
+      AllOf(HasSubstr("attention.gamma has no place here"), HasSubstr("main.99.weight (2, 2) has no place here"),
+            HasSubstr("main.4.weight is missing"), HasSubstr("main.2.bias is (7), conv1.bias here is (2)")));
+  EXPECT_TRUE(equal(sgan::state_of(*network), before));
+}
+
+TEST(ForeignWeightsErrors, LeavesOverOnlyWhereAsked) {
+  auto state = state_of(kCnnCritic);
+  state["attention.gamma"] = torch::ones({1});
+  const auto network = network_of(kCnnCritic);
+  EXPECT_THAT(refusal(state, *network), HasSubstr("--approximate"));
+  EXPECT_THAT(import_state(state, *network, /*approximate=*/true).notes,
+              testing::ElementsAre(HasSubstr("attention.gamma has no place here: left out")));
+}
+
+TEST(ForeignWeightsErrors, PlainWeightsAreNoSpectralNormsState) {
+  const Case given{"mimicry", "discriminator", NetworkKind::sn_resnet, 1, 48, WeightKind::spectral, ""};
+  Tensors plain;
+  for (const auto& [name, tensor] : state_of(given)) {
+    if (name.find(".sn_") == std::string::npos) plain[name] = tensor;
+  }
+  EXPECT_THAT(refusal(plain, *network_of(given)), HasSubstr("set the network's weight to none"));
+}
+
+// Its images would be others.
+TEST(ForeignWeightsErrors, MimicrysGeneratorsUpsampleOtherwise) {
+  const Case given{"mimicry", "generator", NetworkKind::sn_resnet, 1, 48, WeightKind::none, ""};
+  const auto network = network_of(given);
+  EXPECT_THAT(refusal(state_of(given), *network), HasSubstr("bilinearly"));
+  EXPECT_THAT(import_state(state_of(given), *network, /*approximate=*/true).notes,
+              testing::ElementsAre(HasSubstr("bilinearly")));
+}
+
+TEST(ForeignWeightsErrors, NamesOfNobody) {
+  EXPECT_THAT(refusal({{"encoder.first.weight", torch::ones({2, 2})}}, *network_of(kCnnCritic)), HasSubstr("conv0"));
+}
+
+}  // namespace
+}  // namespace sgan

@@ -1,0 +1,91 @@
+"""Exported networks in onnxruntime and PyTorch beside what the program computes."""
+
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy
+import onnx
+import onnxruntime
+
+# The torch wheel is installed without its Python dependencies, and its CPU build wants none of these names but in
+# parts that are not used here.
+sys.path.append(os.environ["SGAN_TORCH_PACKAGES"])
+import torch  # noqa: E402
+
+TOLERANCE = 1e-4  # of values up to 1; relative for larger ones
+
+
+class Interop(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.folder = tempfile.TemporaryDirectory()
+        environment = {**os.environ, "SGAN_INTEROP_DIR": cls.folder.name, "OMP_NUM_THREADS": "1"}
+        subprocess.run([os.environ["SGAN_TEST_EXCHANGE"], "--gtest_filter=Interop.*", "--gtest_brief=1"], check=True,
+                       env=environment, stdout=subprocess.DEVNULL)
+        cls.path = Path(cls.folder.name)
+        cls.names = sorted(path.name.removesuffix(".onnx") for path in cls.path.glob("*.onnx"))
+        sys.path.insert(0, cls.folder.name)
+        torch.set_num_threads(1)
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        sys.path.remove(cls.folder.name)
+        cls.folder.cleanup()
+
+    def assert_close(self, got: numpy.ndarray, expected: numpy.ndarray) -> None:
+        self.assertEqual(got.shape, expected.shape)
+        scale = max(1.0, float(numpy.abs(expected).max()))
+        self.assertLessEqual(float(numpy.abs(got - expected).max()) / scale, TOLERANCE)
+
+    def module_of(self, name: str):
+        return importlib.import_module(name)
+
+    def expected(self, name: str) -> tuple[numpy.ndarray, numpy.ndarray]:
+        tensors = self.module_of(name).read_safetensors(self.path / f"{name}.expected.safetensors")
+        return tensors["input"].numpy(), tensors["output"].numpy()
+
+    def test_every_case_is_here(self) -> None:
+        self.assertGreater(len(self.names), 40)
+
+    def test_onnx_models_are_valid_and_compute_the_same_at_any_batch_size(self) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        for name in self.names:
+            with self.subTest(name):
+                model = onnx.load(self.path / f"{name}.onnx")
+                onnx.checker.check_model(model, full_check=True)
+                self.assertEqual([(entry.domain, entry.version) for entry in model.opset_import], [("", 17)])
+                self.assertEqual({entry.key: entry.value for entry in model.metadata_props}, {"case": name})
+                session = onnxruntime.InferenceSession(self.path / f"{name}.onnx", options)
+                inputs, outputs = self.expected(name)
+                for count in (len(inputs), 2, 1):
+                    got = session.run(None, {session.get_inputs()[0].name: inputs[:count]})[0]
+                    self.assert_close(got, outputs[:count])
+
+    def test_python_modules_and_their_torchscript_compute_the_same(self) -> None:
+        for name in self.names:
+            with self.subTest(name):
+                network = self.module_of(name).load()
+                inputs, outputs = self.expected(name)
+                self.assert_close(network(torch.from_numpy(inputs)).numpy(), outputs)
+                script = torch.jit.script(network)
+                self.assert_close(script(torch.from_numpy(inputs)).numpy(), outputs)
+
+    def test_a_module_alone_writes_torchscript(self) -> None:
+        name = self.names[0]
+        out = self.path / "script.pt"
+        subprocess.run([sys.executable, "-c",
+                        f"import sys, runpy; sys.path.append({os.environ['SGAN_TORCH_PACKAGES']!r}); "
+                        f"sys.argv = ['x', {str(out)!r}]; runpy.run_path({str(self.path / name)!r} + '.py', "
+                        "run_name='__main__')"], check=True)
+        inputs, outputs = self.expected(name)
+        self.assert_close(torch.jit.load(out)(torch.from_numpy(inputs)).numpy(), outputs)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,135 @@
+"""TensorBoard's own reader on event files that the program writes."""
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
+
+PROGRAM = os.environ["SGAN_PROGRAM"]
+TREE = Path(__file__).resolve().parents[3]
+EVERYTHING = {kind: 0 for kind in ("scalars", "images", "histograms", "tensors", "compressedHistograms")}
+
+
+def run(*arguments: str) -> str:
+    return subprocess.run([PROGRAM, *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def read(folder: Path) -> EventAccumulator:
+    accumulator = EventAccumulator(str(folder), size_guidance=EVERYTHING)
+    accumulator.Reload()
+    return accumulator
+
+
+class Tensorboard(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.path = Path(cls.folder.name)
+        cls.run_folder = cls.path / "run"
+        run("train", str(TREE / "configs/digits/spectral.yaml"), "threads=1", "train.steps=6", "train.batch=8",
+            "log.every=1", "sample.every=3", "sample.count=4", "checkpoint.every=2", "checkpoint.keep=2",
+            "lipschitz.every=2", "generator.kind=mlp", "discriminator.kind=mlp", "generator.channels=8",
+            "discriminator.channels=8", "generator.latent=4", "evaluation.every=3", "evaluation.generated=32",
+            "evaluation.metrics=swd", "evaluation.features=none", "lipschitz.bracket=true", "--stop-at", "5",
+            "--out", str(cls.run_folder))
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.folder.cleanup()
+
+    def metrics(self) -> list[dict]:
+        return [json.loads(line) for line in (self.run_folder / "metrics.jsonl").read_text().splitlines()]
+
+    def assert_agrees(self, events: EventAccumulator) -> None:
+        lines = self.metrics()
+        tags = events.Tags()
+        for tag, key in (("loss/D", "loss_d"), ("loss/G", "loss_g"), ("critic/real", "critic_real")):
+            scalars = events.Scalars(tag)
+            self.assertEqual([scalar.step for scalar in scalars], [line["step"] for line in lines])
+            for scalar, line in zip(scalars, lines):
+                self.assertAlmostEqual(scalar.value, line[key], places=5)
+        probed = [line for line in lines if "critic_slope" in line]
+        self.assertEqual([scalar.step for scalar in events.Scalars("lipschitz/slope/max")],
+                         [line["step"] for line in probed])
+        self.assertTrue(any(tag.startswith("lipschitz/sigma_effective/") for tag in tags["scalars"]))
+        evaluations = sorted(self.run_folder.glob("evaluation/step-*.json"))
+        scores = events.Scalars("scores/swd")
+        self.assertEqual(len(scores), len(evaluations))
+        for scalar, path in zip(scores, evaluations):
+            self.assertAlmostEqual(scalar.value, json.loads(path.read_text())["scores"]["swd"]["value"], places=2)
+        grids = sorted(self.run_folder.glob("samples/step-*.png"))
+        images = events.Images("samples/generated")
+        self.assertEqual([image.encoded_image_string for image in images], [path.read_bytes() for path in grids])
+        self.assertEqual([image.step for image in images], [int(path.stem.removeprefix("step-")) for path in grids])
+        checkpoints = sorted(int(path.stem.removeprefix("step-"))
+                             for path in self.run_folder.glob("checkpoints/step-*.safetensors"))
+        for tag in ("weights/G/linear0", "weights/D/linear0"):
+            self.assertEqual([entry.step for entry in events.Histograms(tag)], checkpoints)
+        # 8 hidden units of 16×16 pixels.
+        self.assertEqual(events.Histograms("weights/D/linear0")[-1].histogram_value.num, 8 * 256)
+        brackets = sorted(self.run_folder.glob("lipschitz/step-*.json"))
+        self.assertTrue(brackets)
+        network = json.loads(brackets[-1].read_text())["network"]
+        slopes = network["slopes"]
+        for where, group in slopes.items():
+            histogram = events.Histograms(f"lipschitz/slopes/{where}")[-1].histogram_value
+            self.assertEqual(histogram.num, len(group["values"]))
+            self.assertAlmostEqual(histogram.sum, sum(group["values"]), places=5)
+        self.assertAlmostEqual(events.Scalars("lipschitz/upper")[-1].value, network["upper"], places=3)
+        self.assertIn((self.run_folder / "config.yaml").read_text().strip(),
+                      events.Tensors("config")[0].tensor_proto.string_val[0].decode())
+
+    def hparams(self, events: EventAccumulator, tag: str) -> plugin_data_pb2.HParamsPluginData:
+        content = events.SummaryMetadata(tag).plugin_data.content
+        return plugin_data_pb2.HParamsPluginData.FromString(content)
+
+    def test_1_every_tag_and_step_is_there(self) -> None:
+        out = run("export", str(self.run_folder), "--format", "tensorboard").strip()
+        self.assertEqual(Path(out), self.run_folder / "tensorboard")
+        events = read(self.run_folder / "tensorboard")
+        self.assert_agrees(events)
+        start = self.hparams(events, "_hparams_/session_start_info").session_start_info
+        self.assertEqual(start.hparams["train.batch"].number_value, 8)
+        self.assertEqual(start.hparams["generator.kind"].string_value, "mlp")
+        self.assertIs(start.hparams["ema.warmup"].bool_value, True)
+        experiment = self.hparams(events, "_hparams_/experiment").experiment
+        self.assertIn("scores/swd", [info.name.tag for info in experiment.metric_infos])
+        types = {info.name: info.type for info in experiment.hparam_infos}
+        self.assertEqual(types["train.batch"], api_pb2.DATA_TYPE_FLOAT64)
+
+    def test_2_a_resume_that_was_followed_leaves_no_step_twice(self) -> None:
+        # As a killed process leaves it: log points after the last checkpoint, which the resume drops.
+        lines = self.metrics()
+        with (self.run_folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({**lines[-1], "step": 6, "loss_d": 1e9}) + "\n")
+        run("export", str(self.run_folder), "--format", "tensorboard")
+        follow = subprocess.Popen([PROGRAM, "export", str(self.run_folder.parent), "--format", "tensorboard", "--follow",
+                                   "--out", str(self.path / "followed")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        followed = self.path / "followed" / "run"
+        deadline = time.monotonic() + 60
+        while not list(followed.glob("events*")) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        reader = read(followed)
+        self.assertEqual(reader.Scalars("loss/D")[-1].value, 1e9)
+        run("resume", str(self.run_folder))
+        time.sleep(2.5)
+        follow.terminate()
+        self.assertEqual(follow.wait(60), 0)
+        reader.Reload()  # goes on from where it stood, as a server does
+        self.assert_agrees(reader)
+        self.assert_agrees(read(followed))
+
+    def test_3_a_folder_of_runs_has_a_subfolder_each(self) -> None:
+        out = run("export", str(self.path), "--format", "tensorboard", "--out", str(self.path / "logs"))
+        self.assertEqual(out.strip(), str(self.path / "logs" / "run"))
+        self.assert_agrees(read(self.path / "logs" / "run"))
+
+
+if __name__ == "__main__":
+    unittest.main()

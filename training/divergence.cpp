@@ -1,0 +1,48 @@
+#include "training/divergence.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+namespace sgan {
+namespace {
+
+constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
+
+const char* describe(double value) {
+  return std::isnan(value) ? "NaN" : value > 0 ? "infinite" : "minus infinite";
+}
+
+[[noreturn]] void fail(int64_t step, const std::string& what) {
+  throw DivergenceError(fmt::format("training has diverged: {} at step {}. The last checkpoint is untouched. Lower the "
+                                    "learning rates, or use a stronger constraint or penalty.",
+                                    what, step),
+                        step);
+}
+
+}  // namespace
+
+FiniteFlag::FiniteFlag(torch::Device device)
+    : first_(torch::full({}, kNone, torch::TensorOptions(torch::kInt64).device(device))) {}
+
+void FiniteFlag::record(int64_t step, const std::vector<std::pair<const char*, torch::Tensor>>& losses) {
+  torch::NoGradGuard no_grad;
+  for (const auto& [name, loss] : losses) {
+    if (!loss.defined()) continue;
+    if (loss.is_cpu()) {
+      const auto value = loss.item<double>();
+      if (!std::isfinite(value)) fail(step, fmt::format("{} is {}", name, describe(value)));
+    } else {
+      first_ = torch::minimum(first_, torch::where(torch::isfinite(loss), kNone, torch::full_like(first_, step)));
+    }
+  }
+}
+
+void FiniteFlag::check() const {
+  const auto step = first_.item<int64_t>();
+  if (step != kNone) fail(step, "a loss is no longer finite");
+}
+
+}  // namespace sgan
