@@ -28,5 +28,7 @@ void add_summary_command(CLI::App& program);
 void add_data_command(CLI::App& program);
 void add_bench_command(CLI::App& program);
 void add_doctor_command(CLI::App& program);
+void add_completion_command(CLI::App& program);
+void add_manual_command(CLI::App& program);
 
 }  // namespace sgan

@@ -12,6 +12,7 @@
 #include "app/device.h"
 #include "app/doctor.h"
 #include "app/failure.h"
+#include "app/initial_weights.h"
 #include "app/progress.h"
 #include "configs/error.h"
 #include "losses/penalties.h"
@@ -50,13 +51,27 @@ struct Need {
   int64_t discriminator = 0;
   int64_t memory = 0;
   int64_t checkpoint = 0;
+  double multiply_adds = 0;  // of the linear maps in one update of each network, without penalties
 };
+
+double multiply_adds(const NetworkImpl& network) {
+  double sum = 0;
+  for (const auto& [name, layer] : network.layers()) sum += static_cast<double>(layer->geometry().multiply_adds());
+  return sum;
+}
 
 Need need_of(const Config& config, const std::vector<int64_t>& shape) {
   constexpr int64_t kFloat = 4;
   Need need;
-  need.generator = count_parameters(*make_generator(config, shape));
-  need.discriminator = count_parameters(*make_discriminator(config, shape));
+  {
+    const auto generator = make_generator(config, shape);
+    const auto discriminator = make_discriminator(config, shape);
+    need.generator = count_parameters(*generator);
+    need.discriminator = count_parameters(*discriminator);
+    // Forward, by input and by weight: real and fake in the discriminator's update, which also draws the fakes.
+    const auto batch = static_cast<double>(config.train.batch);
+    need.multiply_adds = batch * (9 * multiply_adds(*discriminator) + 4 * multiply_adds(*generator));
+  }
   const int64_t average = config.ema.decay > 0 ? 1 : 0;
   const auto g = copies(config.optimizer.generator);
   const auto d = copies(config.optimizer.discriminator);
@@ -79,9 +94,11 @@ Check check_memory(const Need& need, const Dataset& dataset, torch::Device devic
                  {"networks", need.memory},
                  {"data", data},
                  {"available", available}};
-  if (need.memory < available) return check;
-  check.severity = Severity::problem;
-  check.why = "activations come on top of it, so the first step would end for want of memory";
+  if (need.memory < available / 4 * 3) return check;
+  const bool fits = need.memory < available;
+  check.severity = fits ? Severity::warning : Severity::problem;
+  check.why =
+      fmt::format("activations come on top of it, so the first step {} end for want of memory", fits ? "may" : "would");
   check.source = "counted just now, from the networks' shapes";
   check.change = "smaller generator.channels, discriminator.channels or data.size";
   return check;
@@ -127,7 +144,9 @@ class Trial {
         state_(initial_state(config, dataset.sample_shape(), device)),
         real_(config, dataset, device, RealBatches::Place::host),
         step_(state_, config) {
-    if (needs_data_initialization(config)) {
+    if (!config.init.from.empty()) {
+      take_initial_weights(config, state_);
+    } else if (needs_data_initialization(config)) {
       initialize_from_data(state_, config, real_.at(0), latents(Stream::latent_g, 0, config.train.batch));
     }
   }
@@ -424,9 +443,22 @@ Checks check_run(const Config& config, const Dataset& dataset, torch::Device dev
   try {
     const auto need = need_of(config, dataset.sample_shape());
     checks.push_back(check_memory(need, dataset, device));
-    const bool fits = !checks.back().severity;
+    const bool fits = checks.back().severity != Severity::problem;
     checks.push_back(check_disk(config, need));
     if (!trial || !fits || config.train.batch > dataset.size()) return checks;
+    // A minute or so of a processor with vector units; a GPU needs seconds for as many.
+    constexpr double kMostOnProcessor = 3e12;
+    if (device.is_cpu() && need.multiply_adds > kMostOnProcessor) {
+      checks.push_back({"trial",
+                        Severity::note,
+                        fmt::format("left out: one update of both networks takes {} multiply-adds",
+                                    format_number(need.multiply_adds)),
+                        "that is minutes on a processor",
+                        "counted just now, from the networks' shapes",
+                        "device=cuda, or smaller networks or batches",
+                        {{"multiply_adds", need.multiply_adds}}});
+      return checks;
+    }
     tell("trying a few updates\n");
     Trial tried(config, dataset, device);
     for (auto& check : tried.check_penalties()) checks.push_back(std::move(check));

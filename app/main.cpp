@@ -77,6 +77,8 @@ int run(int argc, char** argv) {
   sgan::add_data_command(program);
   sgan::add_bench_command(program);
   sgan::add_doctor_command(program);
+  sgan::add_completion_command(program);
+  sgan::add_manual_command(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& success) {

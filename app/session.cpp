@@ -497,7 +497,13 @@ bool train_on(RunFolder& folder, const Config& config, Prepared& prepared, Statu
 // to where the run is to go on from. Returns false if the run is over.
 bool investigate_and_roll_back(RunFolder& folder, const Config& config, Prepared& prepared, Status& status,
                                const DivergenceError& error, int64_t& metrics_lines) {
-  const auto bundle = investigate(folder, config, prepared, error.step());
+  std::optional<std::filesystem::path> bundle;
+  try {
+    bundle = investigate(folder, config, prepared, error.step());
+  } catch (const std::exception& problem) {
+    // The divergence is what the run is to be told of.
+    tell(fmt::format("warning: no account of the divergence: {}\n", explain(problem).what));
+  }
   if (bundle) status.set("forensics", std::filesystem::relative(*bundle, folder.path()).string());
   status.write("running", error.step());
   const auto& state = prepared.state;

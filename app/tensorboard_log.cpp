@@ -4,6 +4,7 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <ctime>
@@ -93,6 +94,27 @@ HyperParameter hyper_parameter(const std::string& text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error == std::errc() && end == text.data() + text.size()) return number;
   return text;
+}
+
+// A config's keys, those first by which runs mostly differ: the page shows the first few columns. Without those that
+// say where a run was.
+HyperParameters hyper_parameters(const Entries& entries) {
+  constexpr auto kFirst = std::to_array<std::string_view>({"seed", "discriminator.weight", "discriminator.norm",
+                                                           "penalties", "constraint.kind", "loss",
+                                                           "optimizer.generator.lr", "optimizer.discriminator.lr"});
+  constexpr auto kPlaces = std::to_array<std::string_view>({"output", "name", "device", "threads", "data.cache"});
+  const auto is_among = [](const auto& keys, const std::string& key) {
+    return std::ranges::find(keys, key) != keys.end();
+  };
+  HyperParameters values;
+  for (const auto key : kFirst) {
+    const auto value = entry(entries, key);
+    if (!value.empty()) values.emplace_back(key, hyper_parameter(std::string(value)));
+  }
+  for (const auto& [key, value] : entries) {
+    if (!is_among(kFirst, key) && !is_among(kPlaces, key)) values.emplace_back(key, hyper_parameter(value));
+  }
+  return values;
 }
 
 Histogram tensor_histogram(const torch::Tensor& values) {
@@ -317,11 +339,7 @@ void TensorboardLog::update() {
 
 void TensorboardLog::finish() {
   if (file_ == nullptr) return;
-  std::map<std::string, HyperParameter> values;
-  for (const auto& [key, value] : config_entries(read_file(run_ / "config.yaml"))) {
-    const bool places = key == "output" || key == "name" || key == "device" || key == "threads" || key == "data.cache";
-    if (!places) values[key] = hyper_parameter(value);
-  }
+  const auto values = hyper_parameters(config_entries(read_file(run_ / "config.yaml")));
   std::set<std::string> metrics;
   for (const auto& [key, state] : written_) {
     const auto& tag = key.first;

@@ -223,7 +223,7 @@ if __name__ == "__main__":
     return map != nullptr && map->layer->geometry().kind == OperatorKind::linear;
   }
 
-  void emit(ClassText& target, const Node& node, const std::string& name, const LinearMap& map, const std::string& x) {
+  void emit(ClassText& target, const Node&, const std::string& name, const LinearMap& map, const std::string& x) {
     const auto& geometry = map.layer->geometry();
     const bool bias = map.layer->bias().defined();
     const auto in = geometry.in_channels;
@@ -237,7 +237,7 @@ if __name__ == "__main__":
                                            geometry.kind == OperatorKind::conv ? "Conv2d" : "ConvTranspose2d", in, out,
                                            geometry.kernel, geometry.stride, geometry.padding, bias_text));
     }
-    std::string input = dense && node.input.size() == 3 ? x + ".flatten(1)" : x;
+    std::string input = dense && shape_.size() == 3 ? x + ".flatten(1)" : x;
     if (!map.layer->input_quantizer().is_empty()) {
       const auto rounding = input_rounding(*map.layer->input_quantizer());
       target.members.push_back(fmt::format("self.{}.input_quantizer = {}({}, {}, {})", name, helper("InputRounding"),

@@ -166,9 +166,8 @@ void EventFile::text(std::string_view tag, int64_t step, double wall_time, std::
   write_summary(step, wall_time, ProtobufMessage().text(1, tag).message(8, tensor).message(9, plugin("text")));
 }
 
-void EventFile::hyper_parameters(const std::map<std::string, HyperParameter>& values,
-                                 const std::vector<std::string>& metrics, std::string_view name, double begun,
-                                 std::optional<double> ended, SessionEnd end) {
+void EventFile::hyper_parameters(const HyperParameters& values, const std::vector<std::string>& metrics,
+                                 std::string_view name, double begun, std::optional<double> ended, SessionEnd end) {
   ProtobufMessage experiment;
   ProtobufMessage start;
   experiment.number(3, begun);  // time_created_secs

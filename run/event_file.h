@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,6 +32,7 @@ Histogram histogram_of(std::span<const double> values, int64_t buckets = 60);
 
 // A value of a hyperparameter.
 using HyperParameter = std::variant<double, bool, std::string>;
+using HyperParameters = std::vector<std::pair<std::string, HyperParameter>>;
 
 enum class SessionEnd { success, failure, running };
 
@@ -52,10 +52,10 @@ class EventFile {
   // Markdown.
   void text(std::string_view tag, int64_t step, double wall_time, std::string_view markdown);
 
-  // The HParams page: what the run was started with, which scalars' last values it shows, and how it ended.
-  // Times are seconds since 1970.
-  void hyper_parameters(const std::map<std::string, HyperParameter>& values, const std::vector<std::string>& metrics,
-                        std::string_view name, double begun, std::optional<double> ended, SessionEnd end);
+  // The HParams page: what the run was started with, in the order of its columns, which scalars' last values it shows,
+  // and how it ended. Times are seconds since 1970.
+  void hyper_parameters(const HyperParameters& values, const std::vector<std::string>& metrics, std::string_view name,
+                        double begun, std::optional<double> ended, SessionEnd end);
 
  private:
   void write(const ProtobufMessage& event);

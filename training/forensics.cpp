@@ -74,7 +74,8 @@ class Recorder final : public StepObserver {
     if (!first.empty() || tensors.back().not_finite == 0) return;
     first = name;
     const bool batch = value.dim() > 0 && (name.find("samples") != name.npos || name == "latents");
-    if (batch) sample = torch::isfinite(value).reshape({value.size(0), -1}).all(1).logical_not().nonzero()[0].item<int64_t>();
+    if (batch)
+      sample = torch::isfinite(value).reshape({value.size(0), -1}).all(1).logical_not().nonzero()[0].item<int64_t>();
   }
 
   std::vector<TensorFacts> tensors;

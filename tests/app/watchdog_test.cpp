@@ -149,6 +149,35 @@ TEST(Watchdog, StopsADeadRunAndResumesWithItsMemory) {
   }
 }
 
+std::vector<std::string> troubles_of(const std::filesystem::path& run) {
+  std::vector<std::string> troubles;
+  const auto status = json_of(run / "run.json");
+  if (!status.contains("alarms")) return troubles;
+  for (const auto& alarm : status["alarms"]) troubles.push_back(alarm["trouble"]);
+  return troubles;
+}
+
+TEST(Watchdog, NoticesLearningRatesAThousandTimesTooHigh) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  const auto outcome = run_program(
+      digits("none", run, {"train.steps=200", "optimizer.discriminator.lr=1", "optimizer.generator.lr=0.5"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(troubles_of(run), testing::Contains("steep"));
+}
+
+// A good run whose generator is then driven to where its images are all alike.
+TEST(Watchdog, NoticesACollapseWithin200Steps) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  ASSERT_EQ(run_program(digits("spectral", run, {"train.steps=240"})).exit_code, 0);
+  EXPECT_THAT(troubles_of(run), IsEmpty());
+  const auto outcome =
+      run_program({"resume", run.string(), "train.steps=440", "optimizer.generator.lr=0.5", "--override"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(troubles_of(run), testing::Contains("collapsed"));
+}
+
 TEST(Watchdog, LetsAHealthyRunBe) {
   const TemporaryFolder folder;
   const auto run = folder / "run";

@@ -392,6 +392,11 @@ Config compatible(Config config) {
   config.generator.norm = config.discriminator.norm = NormKind::layer;
   config.discriminator.gradient_normalization = false;
   if (config.discriminator.weight == WeightKind::weight_norm) config.constraint.kind = ConstraintKind::none;
+  if (config.discriminator.quantizer != QuantizerKind::none) config.constraint.kind = ConstraintKind::none;
+  if (config.generator.quantizer == QuantizerKind::none) config.quantizer.activation_bits = 0;
+  for (auto* bits : {&config.quantizer.bits, &config.quantizer.first_last_bits, &config.quantizer.activation_bits}) {
+    if (*bits == 1) *bits = 2;
+  }
   if (config.ema.decay == 0) config.sample.weights = SampleWeights::raw;
   config.schedule.start = 0;
   if (config.schedule.kind == ScheduleKind::linear) config.train.seconds = 0;
@@ -427,6 +432,12 @@ TEST(CheckConfig, RefusesWhatContradictsItself) {
   };
   EXPECT_THAT(error("constraint: {kind: clip}\ndiscriminator: {weight: weight_norm}\n"),
               HasSubstr("direction and gain clipping would cut"));
+  EXPECT_THAT(error("constraint: {kind: clip}\ndiscriminator: {quantizer: wnq}\nquantizer: {scale: fixed}\n"),
+              HasSubstr("what the weights are clipped to is divided out again"));
+  EXPECT_EQ(error("constraint: {kind: clip}\ndiscriminator: {quantizer: wnq}\nquantizer: {scale: fitted}\n"),
+            "no error");
+  EXPECT_THAT(error("quantizer: {bits: 1}\n"), HasSubstr("quantizer.bits: got 1, allowed: 0 or 2 to 8."));
+  EXPECT_THAT(error("quantizer: {activation_bits: 4}\n"), HasSubstr("but generator.quantizer is none"));
   EXPECT_THAT(error("loss: relativistic\ntrain: {batch: 4, generator_batch: 8}\n"),
               HasSubstr("pairs generated samples with real ones"));
   EXPECT_THAT(error("sample: {weights: ema}\nema: {decay: 0}\n"), HasSubstr("no averaged weights are kept"));
@@ -449,8 +460,8 @@ TEST(DumpConfig, ReadsBackBitForBit) {
 
 TEST(DumpConfig, HasEveryKeyOnceInOrder) {
   const std::string text = dump_config(Config{});
-  EXPECT_EQ(std::ranges::count(text, '\n'), 18 + static_cast<int64_t>(schema().size()))
-      << "a line for each key and each of the eighteen sections";
+  EXPECT_EQ(std::ranges::count(text, '\n'), 21 + static_cast<int64_t>(schema().size()))
+      << "a line for each key and each of the twenty-one sections";
   EXPECT_THAT(text, StartsWith("name: run\nseed: 0\ndevice: auto\n"));
   EXPECT_THAT(text, HasSubstr("data:\n  kind: digits\n  path: \"\"\n"));
   EXPECT_THAT(text, HasSubstr("penalties: []\nconstraint:\n  kind: none\n"));

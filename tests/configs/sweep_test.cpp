@@ -223,7 +223,7 @@ TEST(SweepPresets, EachLoads) {
     std::getline(std::ifstream(entry.path()), first_line);
     EXPECT_TRUE(first_line.starts_with("# ")) << "a preset begins with its source or purpose";
   }
-  EXPECT_EQ(presets, 4u);
+  EXPECT_EQ(presets, 5u);
 }
 
 // Table 1 of Miyato et al. 2018.

@@ -70,7 +70,9 @@ class Tensorboard(unittest.TestCase):
         checkpoints = sorted(int(path.stem.removeprefix("step-"))
                              for path in self.run_folder.glob("checkpoints/step-*.safetensors"))
         for tag in ("weights/G/linear0", "weights/D/linear0"):
-            self.assertEqual([entry.step for entry in events.Histograms(tag)], checkpoints)
+            steps = [entry.step for entry in events.Histograms(tag)]  # also of checkpoints that are pruned by now
+            self.assertEqual(steps, sorted(set(steps)))
+            self.assertLessEqual(set(checkpoints), set(steps))
         # 8 hidden units of 16×16 pixels.
         self.assertEqual(events.Histograms("weights/D/linear0")[-1].histogram_value.num, 8 * 256)
         brackets = sorted(self.run_folder.glob("lipschitz/step-*.json"))
@@ -120,7 +122,8 @@ class Tensorboard(unittest.TestCase):
         run("resume", str(self.run_folder))
         time.sleep(2.5)
         follow.terminate()
-        self.assertEqual(follow.wait(60), 0)
+        follow.communicate(timeout=60)
+        self.assertEqual(follow.returncode, 0)
         reader.Reload()  # goes on from where it stood, as a server does
         self.assert_agrees(reader)
         self.assert_agrees(read(followed))
