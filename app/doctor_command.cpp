@@ -82,8 +82,8 @@ std::string wrapped(const std::string& text, size_t indent) {
 
 std::string as_text(const Check& check) {
   constexpr size_t kIndent = 11;
-  auto text =
-      fmt::format("  {:<7}  {}\n", status_of(check), wrapped(fmt::format("{}: {}", check.name, check.text), kIndent));
+  const auto what = check.text.empty() ? check.name : fmt::format("{}: {}", check.name, check.text);
+  auto text = fmt::format("  {:<7}  {}\n", status_of(check), wrapped(what, kIndent));
   for (const auto& [label, part] :
        {std::pair{"why", &check.why}, {"source", &check.source}, {"change", &check.change}}) {
     if (check.severity && !part->empty()) {

@@ -13,7 +13,6 @@
 #include "app/doctor.h"
 #include "app/progress.h"
 #include "configs/error.h"
-#include "data/cache.h"
 #include "data/load.h"
 #include "data/memory.h"
 #include "data/sample_file.h"
@@ -83,8 +82,7 @@ Check check_loading(const Config& config, const Dataset& dataset, double seconds
   if (dataset.file != nullptr) {
     check.text += fmt::format("; {} streamed from {}", bytes_text(bytes), printable(dataset.file->name()));
   } else if (reads_files(config.data.kind)) {
-    const bool cached = !config.data.cache.empty() && std::filesystem::exists(cache_path(config.data));
-    check.text += fmt::format("; {}{}", bytes_text(bytes), cached ? ", kept in data.cache for the next run" : "");
+    check.text += fmt::format("; {} in memory", bytes_text(bytes));
   }
   if (dataset.skipped == 0) return check;
   check.severity = Severity::note;

@@ -74,16 +74,17 @@ const std::vector<Json>& list_in(const Json& record, const char* key) {
   return record.contains(key) && record.at(key).is_array() ? record.at(key).get_ref<const Json::array_t&>() : kNone;
 }
 
-// From run.json: why the run ended early, the watchdog's alarms, rollbacks and overrides.
+// From run.json, by step: the watchdog's alarms, rollbacks, overrides, and why the run ended early.
 std::vector<std::string> incidents_of(const Json& record) {
-  std::vector<std::string> incidents;
+  std::vector<std::pair<int64_t, std::string>> found;
   for (const Json& alarm : list_in(record, "alarms")) {
-    incidents.push_back(
-        fmt::format("step {}, {}: {}", step_of(alarm), text_in(alarm, "trouble"), text_in(alarm, "text")));
+    found.emplace_back(step_of(alarm), fmt::format("step {}, {}: {}", step_of(alarm), text_in(alarm, "trouble"),
+                                                   text_in(alarm, "text")));
   }
   for (const Json& rollback : list_in(record, "rollbacks")) {
-    incidents.push_back(fmt::format("step {}, diverged: rolled back to step {}; from there on learning rates × {}",
-                                    step_of(rollback), step_of(rollback, "to"), text_in(rollback, "lr_scale")));
+    found.emplace_back(step_of(rollback),
+                       fmt::format("step {}, diverged: rolled back to step {}; from there on learning rates × {}",
+                                   step_of(rollback), step_of(rollback, "to"), text_in(rollback, "lr_scale")));
   }
   for (const Json& change : list_in(record, "overrides")) {
     std::string keys;
@@ -91,11 +92,15 @@ std::vector<std::string> incidents_of(const Json& record) {
       keys += fmt::format("{}{} {} → {}", keys.empty() ? "" : ", ", text_in(key, "key"), text_in(key, "from"),
                           text_in(key, "to"));
     }
-    incidents.push_back(fmt::format("step {}: the config was changed: {}", step_of(change), keys));
+    found.emplace_back(step_of(change), fmt::format("step {}: the config was changed: {}", step_of(change), keys));
   }
   if (const std::string why = text_in(record, "why"); !why.empty()) {
-    incidents.push_back(fmt::format("step {}, {}: {}", step_of(record), text_in(record, "status"), why));
+    found.emplace_back(step_of(record),
+                       fmt::format("step {}, {}: {}", step_of(record), text_in(record, "status"), why));
   }
+  std::ranges::stable_sort(found, {}, &std::pair<int64_t, std::string>::first);
+  std::vector<std::string> incidents;
+  for (auto& [step, text] : found) incidents.push_back(std::move(text));
   return incidents;
 }
 

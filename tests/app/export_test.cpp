@@ -19,7 +19,7 @@ class Export : public testing::Test {
     const auto outcome =
         run_program({"train", preset("digits/spectral.yaml"), "threads=1", "train.steps=2", "train.batch=8",
                      "sample.count=4", "generator.kind=mlp", "discriminator.kind=mlp", "generator.channels=8",
-                     "discriminator.channels=8", "generator.latent=4", "evaluation.every=2", "evaluation.generated=16",
+                     "discriminator.channels=8", "generator.latent=4", "evaluation.every=2", "evaluation.generated=32",
                      "evaluation.metrics=swd", "evaluation.features=none", "--out", run_});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   }
