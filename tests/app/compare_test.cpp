@@ -343,9 +343,10 @@ TEST_F(Continue, BeginsGoesOnAndFindsItFinished) {
 
 // Neither the time spent nor the last step's scores are lost where a stop falls between two log points.
 TEST_F(Continue, ABudgetOfSecondsSurvivesAStop) {
-  const auto timed = command({"train.steps=1000000", "train.seconds=1.5", "log.every=100000", "checkpoint.every=0",
-                              "lipschitz.every=0", "evaluation.every=1000000", "evaluation.features=none",
-                              "evaluation.metrics=swd", "evaluation.real=100", "evaluation.generated=100"});
+  const auto timed =
+      command({"train.steps=1000000", "train.seconds=1.5", "log.every=100000", "checkpoint.every=0",
+               "lipschitz.every=0", "watchdog.every=0", "evaluation.every=1000000", "evaluation.features=none",
+               "evaluation.metrics=swd", "evaluation.real=100", "evaluation.generated=100"});
   auto stopped = timed;
   stopped.insert(stopped.end(), {"--stop-at", "60"});
   ASSERT_EQ(run_program(stopped).exit_code, 0);

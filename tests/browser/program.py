@@ -10,7 +10,7 @@ PROGRAM = os.environ["SGAN_PROGRAM"]
 
 # Seconds on one core, with all that a page can show.
 TINY = (
-    "threads=1 train.steps=40 sample.every=20 log.every=10 lipschitz.every=20 lipschitz.bracket=true "
+    "threads=1 train.steps=40 sample.every=20 log.every=10 watchdog.every=10 lipschitz.every=20 lipschitz.bracket=true "
     "checkpoint.every=20 evaluation.every=20 evaluation.metrics=fd,pr evaluation.generated=200"
 ).split()
 

@@ -143,6 +143,18 @@ TEST(ForeignWeightsErrors, PlainWeightsAreNoSpectralNormsState) {
   EXPECT_THAT(refusal(plain, *network_of(given)), HasSubstr("set the network's weight to none"));
 }
 
+// DCGAN's layers here have no bias before a batch norm; other code's may.
+TEST(ForeignWeightsBias, BeforeABatchNormIsTakenIntoItsMean) {
+  const Case given{"dcgan", "generator", NetworkKind::dcgan, 2, 64, WeightKind::none, ""};
+  auto state = state_of(given);
+  auto& mean = state.at("main.4.running_mean");
+  state["main.3.bias"] = draw_normal(mean.sizes().vec(), 4);
+  mean += state["main.3.bias"];
+  const auto network = network_of(given);
+  import_state(state, *network, /*approximate=*/false);
+  EXPECT_TRUE(close(output_of(*network, given), fixture().at("dcgan.generator.output"), kTolerance));
+}
+
 // Its images would be others.
 TEST(ForeignWeightsErrors, MimicrysGeneratorsUpsampleOtherwise) {
   const Case given{"mimicry", "generator", NetworkKind::sn_resnet, 1, 48, WeightKind::none, ""};
