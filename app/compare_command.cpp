@@ -17,7 +17,9 @@
 #include "app/device.h"
 #include "app/grid_progress.h"
 #include "app/interrupt.h"
+#include "app/launch.h"
 #include "app/progress.h"
+#include "app/runs_per_gpu.h"
 #include "comparison/comparison_folder.h"
 #include "comparison/grid.h"
 #include "configs/error.h"
@@ -38,9 +40,13 @@ constexpr const char* kFooter =
     "Ctrl-C saves the running ones. At the end: DIR/report.html, summary.json, .csv, .md and .tex; DIR is the last "
     "line\n"
     "of stdout. Exit code 1 where a run failed; one that diverged is a result.\n\n"
+    "--print: one command a run, to be given again after whatever happened. --slurm: a script for sbatch, one task a\n"
+    "run, that saves before the time limit and when preempted and puts itself back into the queue; its first lines "
+    "say\n"
+    "how to submit it.\n\n"
     "  spectral-gan compare configs/compare/digits.yaml\n"
     "  spectral-gan compare configs/compare/cifar10.yaml data.path=cifar10.tar --devices cuda:0,cuda:1\n"
-    "  spectral-gan compare sweep.yaml --print | parallel -j 4\n"
+    "  spectral-gan compare sweep.yaml --print | parallel -j 4 --termseq TERM,60000,KILL,25\n"
     "  spectral-gan compare sweep.yaml --slurm > sweep.sbatch\n\n";
 
 struct Arguments {
@@ -65,23 +71,57 @@ bool computes_on_gpu(const Config& base) {
   return base.device != "cpu" && has_nvidia_driver();
 }
 
-// Of a run that leaves it open: small networks gain little from a second core, another run at the same time does.
-int64_t threads_of_a_run(const Arguments& arguments, const Config& base) {
-  if (arguments.jobs > 0) return std::max<int64_t>(1, cores() / arguments.jobs);
-  return computes_on_gpu(base) ? cores() : 1;
+// Where runs compute: the devices that were given, or the config's own, which is the empty text.
+std::vector<std::string> devices_of(const Arguments& arguments) {
+  return arguments.devices.empty() ? std::vector<std::string>{""} : arguments.devices;
 }
 
-// Runs at a time, and where each computes.
-std::vector<std::string> choose_slots(const Arguments& arguments, const Config& base, int64_t cells) {
-  const auto devices = arguments.devices.empty() ? std::vector<std::string>{""} : arguments.devices;
-  int64_t jobs = arguments.jobs;
-  if (jobs == 0 && !arguments.devices.empty()) jobs = static_cast<int64_t>(devices.size());
-  if (jobs == 0) jobs = computes_on_gpu(base) ? 1 : std::max<int64_t>(1, cores() / std::max<int64_t>(1, base.threads));
-  std::vector<std::string> slots;
-  for (int64_t i = 0; i < std::min(jobs, cells); ++i) {
-    slots.push_back(devices[static_cast<size_t>(i) % devices.size()]);
+// How many runs share each of devices_of(): one where --jobs decides it, on a processor, and on a device that --devices
+// names as often as runs are wanted there.
+std::vector<RunsPerGpu> runs_of_devices(const Arguments& arguments, const Sweep& sweep) {
+  const auto devices = devices_of(arguments);
+  std::vector<RunsPerGpu> runs(devices.size());
+  const bool nothing_runs = arguments.print || arguments.slurm;
+  if (arguments.jobs > 0 || nothing_runs || !has_nvidia_driver()) return runs;
+  const auto need = greatest_need(sweep);
+  if (!need) return runs;
+  for (size_t i = 0; i < devices.size(); ++i) {
+    if (std::ranges::count(devices, devices[i]) > 1) continue;
+    const auto index = gpu_index(devices[i].empty() ? sweep.base.device : devices[i]);
+    const auto gpu = index ? gpu_state(*index) : std::nullopt;
+    if (gpu) runs[i] = runs_per_gpu(*need, *gpu);
   }
-  return slots;
+  return runs;
+}
+
+// Of a run that leaves it open: small networks gain little from a second core, another run at the same time does.
+int64_t threads_of_a_run(const Arguments& arguments, const Config& base, const std::vector<RunsPerGpu>& runs) {
+  if (arguments.jobs > 0) return std::max<int64_t>(1, cores() / arguments.jobs);
+  if (!computes_on_gpu(base)) return 1;
+  return std::max<int64_t>(1, cores() / std::ranges::max(runs, {}, &RunsPerGpu::runs).runs);
+}
+
+// Runs at a time, and where each computes: in turn on all devices that have room for one more.
+std::vector<std::string> choose_slots(const Arguments& arguments, const Config& base,
+                                      const std::vector<RunsPerGpu>& runs, int64_t cells) {
+  const auto devices = devices_of(arguments);
+  int64_t jobs = arguments.jobs;
+  if (jobs == 0 && arguments.devices.empty() && !computes_on_gpu(base)) {
+    jobs = std::max<int64_t>(1, cores() / std::max<int64_t>(1, base.threads));
+  }
+  std::vector<int64_t> room;
+  for (const auto& one : runs) room.push_back(jobs > 0 ? jobs : one.runs);
+  return slots_in_turn(devices, room, jobs > 0 ? std::min(jobs, cells) : cells);
+}
+
+// Why a GPU is shared or not, where this program has decided it.
+void tell_runs_of_devices(const Arguments& arguments, const Config& base, const std::vector<RunsPerGpu>& runs) {
+  const auto devices = devices_of(arguments);
+  for (size_t i = 0; i < devices.size(); ++i) {
+    if (runs[i].why.empty()) continue;
+    tell(fmt::format("{} {} at a time on {} ({}); change with --jobs\n", runs[i].runs,
+                     runs[i].runs == 1 ? "run" : "runs", devices[i].empty() ? base.device : devices[i], runs[i].why));
+  }
 }
 
 // The least number of steps in which the discriminator sees so many real images.
@@ -219,7 +259,7 @@ Sweep read_sweep(const Arguments& arguments) {
   return sweep;
 }
 
-ComparisonFolder make_folder(const Arguments& arguments, Sweep sweep) {
+ComparisonFolder make_folder(const Arguments& arguments, Sweep sweep, const std::vector<RunsPerGpu>& runs) {
   const bool is_folder = fs::is_directory(arguments.sweep);
   const auto out = !arguments.out.empty() ? arguments.out
                    : is_folder            ? arguments.sweep
@@ -227,7 +267,7 @@ ComparisonFolder make_folder(const Arguments& arguments, Sweep sweep) {
   complete(sweep.base, sweep);
   for (auto& strategy : sweep.strategies) complete(strategy.config, sweep);
   check_scores(sweep);
-  const auto threads = threads_of_a_run(arguments, sweep.base);
+  const auto threads = threads_of_a_run(arguments, sweep.base, runs);
   return ComparisonFolder::make(out, std::move(sweep), threads);
 }
 
@@ -257,28 +297,90 @@ std::vector<std::string> commands(const ComparisonFolder& folder, const Grid& gr
   return lines;
 }
 
+// Seconds before the time limit at which a run is told to save. It may be scoring or measuring the discriminator, which
+// takes up to two minutes for networks of 32 pixels, and Slurm may be a minute early.
+constexpr int kSlurmNotice = 300;
+
+constexpr const char* kSlurmHead = R"(#!/bin/bash
+#SBATCH --job-name={name}
+#SBATCH --array=0-{last}{at_once}
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task={threads}
+#SBATCH --output={output}
+#SBATCH --open-mode=append
+#SBATCH --requeue
+#SBATCH --signal=USR1@{notice}
+#
+# Submit it with what the cluster wants to know: options given to sbatch take precedence over those above. The second
+# job writes summary and report when every task has ended. To go on with what is left then, submit it again.
+#
+#   job=$(sbatch --parsable --partition=NAME --time=4:00:00 --mem=4G --gpus=1 THIS_FILE)
+#   sbatch --dependency=afterany:$job --output={report_output} --wrap={report}
+#
+# Each run saves {notice} seconds before the time limit, which has to be longer than that, and when it is preempted; its
+# task then goes back into the queue.
+
+most_restarts=100  # of a task
+
+cd {folder} || exit 1
+case $SLURM_ARRAY_TASK_ID in
+)";
+
+// What a task of the array does with its run. A task's number alone is no id for scontrol: one of the tasks has the id
+// of the whole array.
+constexpr const char* kSlurmTail = R"(  *) echo "there is no run $SLURM_ARRAY_TASK_ID" >&2; exit 2 ;;
+esac
+
+# Slurm warns the step that srun makes. The shell outlives what it is sent itself.
+trap : TERM USR1
+srun --ntasks=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" "${run[@]}"
+code=$?
+
+# 0: finished. 1, 2: failed, which another start would not mend. 75: another process has the run.
+# 130: told to stop; what there was to save is saved. 138, 143: told before it could listen.
+case $code in
+  130 | 138 | 143)
+    if (( ${SLURM_RESTART_COUNT:-0} >= most_restarts )); then
+      echo "stopped after $most_restarts restarts; submit the script again to go on" >&2
+      exit "$code"
+    fi
+    # incomplete: one that was cancelled, or that Slurm has put back already, stays as it is.
+    exec scontrol requeue incomplete "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+    ;;
+esac
+exit "$code"
+)";
+
 // In a file name of Slurm's, % begins a pattern.
-std::string slurm_escaped(const std::string& text) {
+std::string as_pattern(const std::string& path) {
   std::string result;
-  for (const char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    result += c;
-    if (c == '%') result += '%';
-  }
+  for (const char c : path) result += c == '%' ? std::string("%%") : std::string(1, c);
   return result;
 }
 
+// As #SBATCH lines quote: they know no shell.
+std::string sbatch_quoted(const std::string& text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + "\"";
+}
+
+// The run is a step, made by srun: Slurm warns steps before the time limit (--signal without B:) and when the grace
+// time of a preemption begins, of which the batch shell hears nothing. So seen on Slurm 22.05.
 void print_slurm(const ComparisonFolder& folder, const std::vector<std::string>& lines, int64_t jobs) {
-  fmt::print(
-      "#!/bin/bash\n#SBATCH --job-name={}\n#SBATCH --array=0-{}{}\n#SBATCH --cpus-per-task={}\n"
-      "#SBATCH --output=\"{}/logs/slurm-%A-%a.txt\"\n"
-      "# SIGTERM a minute before the limit: the run saves and ends; submit again to go on.\n"
-      "#SBATCH --signal=B:TERM@60\n\n"
-      "cd {} || exit 1\ncase $SLURM_ARRAY_TASK_ID in\n",
-      folder.sweep().name, lines.size() - 1, jobs > 0 ? fmt::format("%{}", jobs) : "", folder.sweep().base.threads,
-      slurm_escaped(fs::absolute(folder.path()).string()), shell_quoted(fs::current_path().string()));
-  for (size_t i = 0; i < lines.size(); ++i) fmt::print("  {}) exec {} ;;\n", i, lines[i]);
-  fmt::print("esac\n");
+  const auto path = fs::absolute(folder.path()).string();
+  const auto logs = as_pattern(path) + "/logs/slurm-";
+  const auto report = shell_quoted(program_path()) + " report " + shell_quoted(path);
+  fmt::print(kSlurmHead, fmt::arg("name", folder.sweep().name), fmt::arg("last", lines.size() - 1),
+             fmt::arg("at_once", jobs > 0 ? fmt::format("%{}", jobs) : ""),
+             fmt::arg("threads", folder.sweep().base.threads), fmt::arg("output", sbatch_quoted(logs + "%A-%a.txt")),
+             fmt::arg("notice", kSlurmNotice), fmt::arg("report_output", shell_quoted(logs + "report.txt")),
+             fmt::arg("report", shell_quoted(report)), fmt::arg("folder", shell_quoted(fs::current_path().string())));
+  for (size_t i = 0; i < lines.size(); ++i) fmt::print("  {}) run=({}) ;;\n", i, lines[i]);
+  fmt::print("{}", kSlurmTail);
 }
 
 void print_commands(const Arguments& arguments, const ComparisonFolder& folder, const Grid& grid) {
@@ -290,14 +392,14 @@ void print_commands(const Arguments& arguments, const ComparisonFolder& folder, 
   } else {
     fmt::print("{}\n", fmt::join(lines, "\n"));
   }
-  tell(fmt::format("when they are done: `spectral-gan compare {}` writes summary and report\n",
-                   shell_quoted(folder.path().string())));
+  tell(fmt::format("when they are done: `spectral-gan {} {}` writes summary and report\n",
+                   arguments.slurm ? "report" : "compare", shell_quoted(folder.path().string())));
 }
 
 // Returns false where Ctrl-C ended it.
 bool run_grid(const ComparisonFolder& folder, Grid& grid) {
   GridProgress progress(folder.sweep().name);
-  catch_interrupts("saving the running ones; once more to stop at once");
+  catch_interrupts("saving the running ones; Ctrl-C to stop at once");
   constexpr auto kTick = std::chrono::milliseconds(100);
   while (grid.advance()) {
     progress.update(grid);
@@ -310,10 +412,12 @@ bool run_grid(const ComparisonFolder& folder, Grid& grid) {
 
 void compare(const Arguments& arguments) {
   end_on_interrupt();
+  forget_launch();  // under torchrun or srun too its runs are of one process each
   auto sweep = read_sweep(arguments);
-  const auto folder = make_folder(arguments, std::move(sweep));
+  const auto runs = runs_of_devices(arguments, sweep);
+  const auto folder = make_folder(arguments, std::move(sweep), runs);
   const auto cells = static_cast<int64_t>(folder.cells().size());
-  const auto slots = choose_slots(arguments, folder.sweep().base, cells);
+  const auto slots = choose_slots(arguments, folder.sweep().base, runs, cells);
   Grid grid(folder, {program_path(), slots, arguments.retry_failed});
   for (const auto& name : folder.strays()) {
     tell(fmt::format("note: {} lies in the folder but is none of the sweep's runs; left out\n", name));
@@ -323,6 +427,7 @@ void compare(const Arguments& arguments) {
   check_machine(arguments, folder.sweep().base);
   tell(fmt::format("comparing {} strategies over {} seeds in {}, {} at a time\n", folder.sweep().strategies.size(),
                    folder.sweep().seeds.size(), folder.path().string(), slots.size()));
+  tell_runs_of_devices(arguments, folder.sweep().base, runs);
   if (!run_grid(folder, grid)) {
     tell(fmt::format("stopped; go on with `spectral-gan compare {}`\n", shell_quoted(folder.path().string())));
     std::puts(folder.path().c_str());
@@ -353,7 +458,8 @@ void add_compare_command(CLI::App& program) {
       ->type_name("DIR");
   command
       ->add_option("--jobs", arguments->jobs,
-                   "Runs at a time (default: one a device, or one a core where a run has one thread)")
+                   "Runs at a time (default: as many as each GPU has room for, at most 4, or one a core where a run "
+                   "has one thread)")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{1024}));
   auto* devices = command->add_option("--devices", arguments->devices, "Where runs compute, in turn: cuda:0,cuda:1,cpu")

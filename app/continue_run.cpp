@@ -3,9 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <filesystem>
-
 #include "app/failure.h"
 #include "app/last_checkpoint.h"
 #include "app/overrides.h"
@@ -14,7 +11,6 @@
 #include "app/session.h"
 #include "configs/error.h"
 #include "configs/loader.h"
-#include "run/metrics_log.h"
 #include "training/checkpoint.h"
 
 namespace sgan {
@@ -117,9 +113,7 @@ void continue_run(RunFolder& folder, const Config& config, std::optional<int64_t
   if (checkpoint) {
     check_data_unchanged(prepared, *checkpoint);
     restore_changed(*checkpoint, folder, changes, prepared.state);
-    auto& state = prepared.state;
-    state.other_batches_images += state.discriminator_updates * (trained.train.batch - config.train.batch);
-    state.train_seconds = train_seconds(folder, *checkpoint);
+    carry_over(folder, *checkpoint, config, prepared.state);
     tell(fmt::format("resuming {} from step {}\n", folder.path().string(), step));
   } else {
     initialize_from_first_batch(config, prepared);

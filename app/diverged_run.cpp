@@ -1,7 +1,6 @@
 #include "app/diverged_run.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <torch/version.h>
 
 #include <nlohmann/json.hpp>
@@ -91,7 +90,7 @@ int64_t go_back(RunFolder& folder, const Config& config, Prepared& prepared) {
     return 0;
   }
   restore(*checkpoint, state);
-  state.train_seconds = train_seconds(folder, *checkpoint);
+  carry_over(folder, *checkpoint, config, state);
   return checkpoint->record.metrics_lines;
 }
 
@@ -123,12 +122,7 @@ int64_t roll_back(RunFolder& folder, const Config& config, Prepared& prepared) {
   auto& state = prepared.state;
   ++state.rollbacks;
   state.lr_scale *= config.watchdog.rollback_lr;
-  const bool timed = config.train.seconds > 0;
-  save_checkpoint(folder.checkpoint_path(state.step), state,
-                  {.metrics_lines = lines,
-                   .data = prepared.data_fingerprint,
-                   .config = dump_config(config),
-                   .train_us = timed ? static_cast<int64_t>(1e6 * state.train_seconds) : 0});
+  save_checkpoint(folder.checkpoint_path(state.step), state, checkpoint_record(config, prepared, lines));
   folder.trust_checkpoint(state.step);
   return lines;
 }

@@ -1,17 +1,17 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <string_view>
 #include <unordered_set>
 
 #include "app/doctor.h"
+#include "app/evaluator.h"
 #include "app/progress.h"
+#include "app/seconds_since.h"
 #include "configs/error.h"
 #include "data/load.h"
 #include "data/memory.h"
@@ -22,12 +22,6 @@
 
 namespace sgan {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // What the samples that were looked at are like.
 struct Look {
@@ -98,8 +92,8 @@ Check check_epochs(const Config& config, const Dataset& dataset) {
   const double epochs = updates * static_cast<double>(config.train.batch) / static_cast<double>(dataset.size());
   Check check{"batches", {}, "", "", "", "", {{"epochs", epochs}}};
   check.text = fmt::format("{} of {} samples an epoch; the discriminator sees each sample about {} times in {} steps",
-                           format_count(std::floor(static_cast<double>(dataset.size() / config.train.batch))),
-                           config.train.batch, format_number(epochs), config.train.steps);
+                           format_count(static_cast<double>(dataset.size() / config.train.batch)), config.train.batch,
+                           format_number(epochs), config.train.steps);
   return check;
 }
 
@@ -151,9 +145,7 @@ std::optional<Check> check_features(const Config& config) {
   const auto& evaluation = config.evaluation;
   const bool inception = evaluation.features == FeatureKind::inception;
   if (evaluation.every == 0 || (!inception && evaluation.features != FeatureKind::script)) return std::nullopt;
-  const char* variable = inception ? "SPECTRAL_GAN_INCEPTION" : "SPECTRAL_GAN_FEATURES";
-  const char* set = std::getenv(variable);
-  const std::string path = !evaluation.network.empty() ? evaluation.network : set == nullptr ? "" : set;
+  const auto [path, variable] = feature_file(evaluation);
   Check check{"evaluation.network", {}, printable(path), "", "", "", {{"file", path}}};
   std::error_code error;
   if (!path.empty() && std::filesystem::is_regular_file(path, error)) return check;
@@ -171,7 +163,7 @@ std::optional<Check> check_features(const Config& config) {
 
 CheckedData check_data(const Config& config) {
   CheckedData result;
-  const auto start = Clock::now();
+  const auto start = std::chrono::steady_clock::now();
   try {
     Counter counter("load", "file");
     const auto seed = stream_seed(static_cast<uint64_t>(config.seed), Stream::data, 0);

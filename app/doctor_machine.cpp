@@ -1,7 +1,6 @@
 #include <ATen/Version.h>
 #include <fmt/format.h>
 #include <sched.h>
-#include <sys/resource.h>
 #include <torch/version.h>
 #include <unistd.h>
 

@@ -14,13 +14,12 @@
 #include "app/failure.h"
 #include "app/initial_weights.h"
 #include "app/progress.h"
+#include "app/run_need.h"
 #include "configs/error.h"
 #include "losses/penalties.h"
-#include "models/latent.h"
 #include "normalization/reshape.h"
 #include "run/format.h"
-#include "run/random_streams.h"
-#include "training/real_batches.h"
+#include "training/draws.h"
 #include "training/schedule.h"
 #include "training/state.h"
 #include "training/step.h"
@@ -28,59 +27,9 @@
 namespace sgan {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 // ---- What a run needs ----------------------------------------------------------------------------------------------
 
-// Copies of a trained number that a run holds: the weight, its gradient and what the optimizer keeps.
-int64_t copies(const OptimizerOptions& optimizer) {
-  switch (optimizer.kind) {
-    case OptimizerKind::adam:
-      return 4;
-    case OptimizerKind::rmsprop:
-      return optimizer.momentum > 0 ? 4 : 3;
-    case OptimizerKind::sgd:
-      return optimizer.momentum > 0 ? 3 : 2;
-  }
-  return 4;
-}
-
-// Bytes of the networks' numbers in a run, of what a checkpoint keeps of them, and how many are trained.
-struct Need {
-  int64_t generator = 0;  // parameters
-  int64_t discriminator = 0;
-  int64_t memory = 0;
-  int64_t checkpoint = 0;
-  double multiply_adds = 0;  // of the linear maps in one update of each network, without penalties
-};
-
-double multiply_adds(const NetworkImpl& network) {
-  double sum = 0;
-  for (const auto& [name, layer] : network.layers()) sum += static_cast<double>(layer->geometry().multiply_adds());
-  return sum;
-}
-
-Need need_of(const Config& config, const std::vector<int64_t>& shape) {
-  constexpr int64_t kFloat = 4;
-  Need need;
-  {
-    const auto generator = make_generator(config, shape);
-    const auto discriminator = make_discriminator(config, shape);
-    need.generator = count_parameters(*generator);
-    need.discriminator = count_parameters(*discriminator);
-    // Forward, by input and by weight: real and fake in the discriminator's update, which also draws the fakes.
-    const auto batch = static_cast<double>(config.train.batch);
-    need.multiply_adds = batch * (9 * multiply_adds(*discriminator) + 4 * multiply_adds(*generator));
-  }
-  const int64_t average = config.ema.decay > 0 ? 1 : 0;
-  const auto g = copies(config.optimizer.generator);
-  const auto d = copies(config.optimizer.discriminator);
-  need.memory = kFloat * (need.generator * (g + average) + need.discriminator * d);
-  need.checkpoint = kFloat * (need.generator * (g - 1 + average) + need.discriminator * (d - 1));  // without gradients
-  return need;
-}
-
-Check check_memory(const Need& need, const Dataset& dataset, torch::Device device) {
+Check check_memory(const RunNeed& need, const Dataset& dataset, torch::Device device) {
   const auto data = dataset.file == nullptr ? static_cast<int64_t>(dataset.samples.nbytes()) : 0;
   const auto available = device.is_cpu() ? available_memory() : cuda_backend()->facts(device.index()).memory;
   Check check{"memory", {}, "", "", "", "", {}};
@@ -104,7 +53,7 @@ Check check_memory(const Need& need, const Dataset& dataset, torch::Device devic
   return check;
 }
 
-Check check_disk(const Config& config, const Need& need) {
+Check check_disk(const Config& config, const RunNeed& need) {
   // The next checkpoint is complete before the oldest goes.
   const int64_t checkpoints = config.checkpoint.every == 0 ? 1 : config.checkpoint.keep + 1;
   const auto bytes = checkpoints * need.checkpoint;
@@ -142,12 +91,12 @@ class Trial {
       : config_(config),
         device_(device),
         state_(initial_state(config, dataset.sample_shape(), device)),
-        real_(config, dataset, device, RealBatches::Place::host),
+        draws_(config, dataset, device, RealBatches::Place::host),
         step_(state_, config) {
     if (!config.init.from.empty()) {
       take_initial_weights(config, state_);
     } else if (needs_data_initialization(config)) {
-      initialize_from_data(state_, config, real_.at(0), latents(Stream::latent_g, 0, config.train.batch));
+      initialize_from_data(state_, config, draws_.real(0), draws_.latent(Stream::latent_g, 0, config.train.batch));
     }
   }
 
@@ -156,15 +105,15 @@ class Trial {
     Checks checks;
     if (config_.penalties.empty()) return checks;
     auto& discriminator = *state_.discriminator;
-    const auto real = real_.at(0);
+    const auto real = draws_.real(0);
     torch::Tensor fake;
     {
       torch::NoGradGuard no_grad;
-      fake = state_.generator->forward(latents(Stream::latent_d, 0, real.size(0)), Mode::train_frozen);
+      fake = state_.generator->forward(draws_.latent(Stream::latent_d, 0, real.size(0)), Mode::train_frozen);
     }
     const auto weights = discriminator.effective_weights();
     for (size_t i = 0; i < config_.penalties.size(); ++i) {
-      checks.push_back(check_penalty(config_.penalties[i], real, fake, weights, random(Stream::penalty, 0)));
+      checks.push_back(check_penalty(config_.penalties[i], real, fake, weights, draws_.generator(Stream::penalty, 0)));
     }
     return checks;
   }
@@ -172,7 +121,8 @@ class Trial {
   // Updates for a few seconds.
   Checks check_updates() {
     const auto before = clone(state_);
-    int64_t rounds = 0;
+    int64_t made = 0;
+    int64_t rounds = 0;  // of those, how many are timed
     double d_ms = 0;
     double g_ms = 0;
     constexpr double kEnough = 2500;  // ms
@@ -183,9 +133,10 @@ class Trial {
     while (rounds == 0 || (d_ms + g_ms < kEnough && rounds < kMost)) {
       DiscriminatorReport d;
       GeneratorReport g;
-      const bool first = first_;
+      const bool first = made == 0;
       const double d_time = time_ms([&] { d = update_discriminator(); });
       const double g_time = time_ms([&] { g = update_generator(); });
+      ++made;
       if (first) {
         values = fmt::format("discriminator {:.4g} with gradient {:.3g}, generator {:.4g} with gradient {:.3g}",
                              d.loss.item<double>(), d.grad_norm.item<double>(), g.loss.item<double>(),
@@ -196,9 +147,8 @@ class Trial {
       for (const auto& value : {d.loss, d.grad_norm, g.loss, g.grad_norm, d.penalty}) {
         finite = finite && (!value.defined() || std::isfinite(value.item<double>()));
       }
-      first_ = false;
       // The first update also allocates and, on a GPU, chooses algorithms: it counts only where it takes all the time.
-      if (first && d_time + g_time < kEnough) continue;
+      if (first && finite && d_time + g_time < kEnough) continue;
       d_ms += d_time;
       g_ms += g_time;
       ++rounds;
@@ -207,7 +157,7 @@ class Trial {
     Check losses{"losses", {}, values, "", "", "", {}};
     if (!finite) {
       losses.severity = Severity::problem;
-      losses.text = fmt::format("not finite after {} updates; at first: {}", rounds + 1, values);
+      losses.text = fmt::format("not finite after {} {}; at first: {}", made, made == 1 ? "update" : "updates", values);
       losses.why = "train would end as diverged";
       losses.source = "tried just now";
       losses.change = "lower learning rates or penalty weights, or a stronger constraint";
@@ -232,15 +182,6 @@ class Trial {
     return {copy(state.generator), copy(state.discriminator)};
   }
 
-  at::Generator random(Stream stream, int64_t number) const {
-    const auto seed = stream_seed(static_cast<uint64_t>(config_.seed), stream, static_cast<uint64_t>(number));
-    return make_generator(seed, device_);
-  }
-
-  torch::Tensor latents(Stream stream, int64_t number, int64_t count) const {
-    return draw_latents(config_.generator, count, random(stream, number), device_);
-  }
-
   template <class Work>
   double time_ms(const Work& work) const {
     using Clock = std::chrono::steady_clock;
@@ -255,20 +196,13 @@ class Trial {
   }
 
   DiscriminatorReport update_discriminator() {
-    const auto update = state_.discriminator_updates;
-    DiscriminatorBatch batch{real_.at(update), latents(Stream::latent_d, update, config_.train.batch), {}};
-    const auto noise = random(Stream::penalty, update);
-    for (size_t i = 0; i < config_.penalties.size(); ++i) {
-      const auto draw = penalty(config_.penalties[i].kind).draw_noise;
-      batch.penalty_noise.push_back(step_.is_penalty_due(i, update) ? draw(batch.real, noise) : torch::Tensor());
-    }
+    const auto batch = draws_.discriminator_batch(state_.discriminator_updates, step_);
     last_real_ = batch.real;
     return step_.update_discriminator(batch, 1.0, /*measure=*/true);
   }
 
   GeneratorReport update_generator() {
-    const auto count = config_.train.generator_batch > 0 ? config_.train.generator_batch : config_.train.batch;
-    return step_.update_generator(latents(Stream::latent_g, state_.step, count), last_real_, 1.0, /*measure=*/true);
+    return step_.update_generator(draws_.generator_latent(state_.step), last_real_, 1.0, /*measure=*/true);
   }
 
   // Whether the penalty's own gradient, as the step adds it to the loss, arrives at the layers' weights: it does only
@@ -426,10 +360,9 @@ class Trial {
   const Config& config_;
   torch::Device device_;
   TrainingState state_;
-  RealBatches real_;
+  Draws draws_;
   AdversarialStep step_;
   torch::Tensor last_real_;
-  bool first_ = true;
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "app/commands.h"
+#include "app/each_once.h"
 #include "app/evaluator.h"
 #include "app/loaded_generator.h"
 #include "app/progress.h"
@@ -141,14 +142,12 @@ void check_options(const Config& config, const EvaluationOptions& options, const
 }
 
 // A folder of its own, so that no file of another protocol stays among these.
-void prepare_dump(const std::filesystem::path& folder) {
-  if (folder.empty()) return;
-  if (std::filesystem::exists(folder) && !std::filesystem::is_empty(folder)) {
+void check_dump(const std::filesystem::path& folder) {
+  if (!folder.empty() && std::filesystem::exists(folder) && !std::filesystem::is_empty(folder)) {
     throw UserError(
         fmt::format("--dump {}: there is something already. Give a new or an empty folder.", folder.string()),
         UserError::Kind::usage);
   }
-  std::filesystem::create_directories(folder);
 }
 
 void write_images(const std::filesystem::path& folder, const torch::Tensor& images) {
@@ -197,15 +196,6 @@ void record(const std::filesystem::path& run, const std::string& name, const Jso
   tell(fmt::format("nearest training images, each right of the generated one: {}\n", picture.string()));
 }
 
-template <class Item>
-std::vector<Item> each_once(const std::vector<Item>& items) {
-  std::vector<Item> result;
-  for (const auto& item : items) {
-    if (std::ranges::find(result, item) == result.end()) result.push_back(item);
-  }
-  return result;
-}
-
 void evaluate(Arguments arguments) {
   arguments.references = each_once(arguments.references);
   arguments.weights = each_once(arguments.weights);
@@ -213,7 +203,7 @@ void evaluate(Arguments arguments) {
   if (several && !arguments.dump.empty()) {
     throw UserError("--dump takes one protocol; name one reference and one kind of weights.", UserError::Kind::usage);
   }
-  prepare_dump(arguments.dump);
+  check_dump(arguments.dump);
   auto references = arguments.references;
   if (references.empty()) references = {""};
   Json results = Json::array();
@@ -229,6 +219,8 @@ void evaluate(Arguments arguments) {
         const auto options = options_of(loaded.config, arguments, reference);
         check_options(loaded.config, options, arguments);
         evaluator = std::make_unique<Evaluator>(loaded.config, options, *train, stages);
+        // Before the work whose results it is for, and after all that refuses what was asked.
+        if (!arguments.dump.empty()) std::filesystem::create_directories(arguments.dump);
       }
       const EvaluationSubject subject{*loaded.network, loaded.averaged, loaded.step,
                                       loaded.checkpoint.filename().string()};

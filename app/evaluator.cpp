@@ -13,6 +13,7 @@
 #include <set>
 #include <tuple>
 
+#include "app/seconds_since.h"
 #include "configs/error.h"
 #include "configs/metrics.h"
 #include "data/load.h"
@@ -49,10 +50,6 @@ constexpr int64_t kNeighboursShown = 16;
 
 uint64_t seed_for(int64_t seed, uint64_t index) {
   return stream_seed(static_cast<uint64_t>(seed), Stream::evaluate, index);
-}
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 // Runs `score`, which gives a Json object, and adds how long it took.
@@ -101,15 +98,9 @@ DataOptions test_options(DataOptions options) {
   return options;
 }
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
 std::shared_ptr<FeatureNetwork> load_named_network(const EvaluationOptions& options) {
   const bool inception = options.features == FeatureKind::inception;
-  const char* variable = inception ? "SPECTRAL_GAN_INCEPTION" : "SPECTRAL_GAN_FEATURES";
-  const auto path = options.network.empty() ? environment(variable) : options.network;
+  const auto [path, variable] = feature_file(options);
   if (path.empty()) {
     throw UserError(
         fmt::format("evaluation.features is {}, and no file is named: set evaluation.network (--network FILE), or the "
@@ -134,6 +125,13 @@ double median_of(const torch::Tensor& values) {
 }
 
 }  // namespace
+
+FeatureFile feature_file(const EvaluationOptions& options) {
+  const char* variable =
+      options.features == FeatureKind::inception ? "SPECTRAL_GAN_INCEPTION" : "SPECTRAL_GAN_FEATURES";
+  const char* set = std::getenv(variable);
+  return {!options.network.empty() ? options.network : set == nullptr ? "" : set, variable};
+}
 
 Evaluator::Evaluator(const Config& config, const EvaluationOptions& options, Dataset train, Progress progress)
     : config_(config), options_(options), progress_(std::move(progress)), train_(std::move(train)) {

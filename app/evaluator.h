@@ -33,6 +33,13 @@ struct EvaluationArtifacts {
   torch::Tensor neighbours;  // uint8 (2K, C, H, W): generated images, each followed by its nearest training image
 };
 
+// Where features inception and script have their network.
+struct FeatureFile {
+  std::string path;      // as evaluation.network or the environment's `variable` names it; "" where neither does
+  const char* variable;  // SPECTRAL_GAN_INCEPTION or SPECTRAL_GAN_FEATURES
+};
+FeatureFile feature_file(const EvaluationOptions& options);
+
 // Scores generators of one run against one set of real images. What depends on the real images alone is computed once,
 // and features are kept in the cache folder (data.cache) by the content of data and network.
 class Evaluator {

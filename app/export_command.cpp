@@ -279,6 +279,7 @@ void write_network(Exported exported, const ModelCard& card, std::map<std::strin
 void export_network(const Arguments& arguments) {
   const auto loaded = load_checkpoint(arguments.runs.front(), arguments.step);
   const auto out = out_path(loaded, arguments);
+  const auto card_path = checked(out.string() + ".md", loaded);
   const auto name = network_name(arguments);
   auto metadata = metadata_of(loaded, arguments);
   auto exported = name == "generator" ? export_generator(loaded, arguments, metadata)
@@ -289,12 +290,12 @@ void export_network(const Arguments& arguments) {
                  .licence = arguments.licence,
                  .notes = notes_of(metadata),
                  .file = out};
-  if (const auto scores = scores_of(loaded, card); !scores.empty()) metadata["scores"] = scores.dump();
+  const auto scores = scores_of(loaded, card);
+  if (!scores.empty()) metadata["scores"] = scores.dump();
   if (arguments.out.empty()) std::filesystem::create_directories(out.parent_path());
   const std::string certificate = arguments.certified ? metadata.at("lipschitz") : "";
   write_network(std::move(exported), card, std::move(metadata));
-  const auto card_path = checked(out.string() + ".md", loaded);
-  write_file_atomically(card_path, model_card(loaded, card));
+  write_file_atomically(card_path, model_card(loaded, card, scores));
   tell(fmt::format("model card: {}\n", card_path.string()));
   if (arguments.json) {
     fmt::print("{}\n", Json::parse(certificate).dump(2));
@@ -332,7 +333,7 @@ void export_tensorboard(const Arguments& arguments) {
     const auto runs = find_runs(argument);
     return runs.size() == 1 && runs.front().first == argument;
   });
-  if (arguments.follow) catch_interrupts("stopping after this look; once more to stop at once");
+  if (arguments.follow) catch_interrupts("stopping after this look; Ctrl-C to stop at once");
   while (true) {
     find_logs(arguments, logs);
     bool any_running = false;

@@ -12,6 +12,7 @@
 
 #include "configs/error.h"
 #include "run/file_descriptor.h"
+#include "training/collective.h"
 #include "training/divergence.h"
 #include "training/watchdog.h"
 
@@ -84,6 +85,9 @@ Failure explain(const std::exception& error) {
   }
   if (const auto* file = dynamic_cast<const FileError*>(&error))
     return {"disk", file->what(), disk_remedy(file->code())};
+  if (dynamic_cast<const LostProcessError*>(&error) != nullptr) {
+    return {"process", error.what(), "see what became of the lost process, start all of them again"};
+  }
   if (dynamic_cast<const UserError*>(&error) != nullptr) return {"error", error.what(), "mend that"};
   if (const auto* file = dynamic_cast<const std::filesystem::filesystem_error*>(&error)) {
     const auto& code = file->code();

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <torch/utils.h>
@@ -13,6 +14,8 @@
 #include "configs/loader.h"
 #include "data/load.h"
 #include "exchange/foreign_weights.h"
+#include "run/file_descriptor.h"
+#include "run/tensor_file.h"
 #include "training/checkpoint.h"
 
 namespace sgan {
@@ -52,8 +55,27 @@ std::vector<int64_t> sample_shape(const Config& config) {
       UserError::Kind::usage);
 }
 
+// A pickle would run what it holds, so what torch.save wrote is not read.
+std::string what_begins_so(const std::string& head) {
+  if (head.starts_with("PK")) return "a zip archive, as torch.save writes";
+  if (head.starts_with('\x80')) return "a Python pickle, as torch.save once wrote";
+  return "something else";
+}
+
+// Damage is told of files alone that begin as the format does: a length in eight bytes and a '{'.
+TensorFile load_state(const std::string& path) {
+  constexpr size_t kLengthBytes = 8;
+  std::string head(kLengthBytes + 1, '\0');
+  head.resize(FileDescriptor(path, O_RDONLY).read(head.data(), head.size()));
+  if (head.size() > kLengthBytes && head.back() == '{') return load_tensors(path);
+  throw UserError(
+      fmt::format("{}: got {}, allowed: a safetensors file. Write one in Python: "
+                  "safetensors.torch.save_file(net.state_dict(), FILE), net being the network with the weights loaded.",
+                  path, what_begins_so(head)));
+}
+
 void fill(const std::string& path, const std::string& which, TrainingState& state, bool approximate) {
-  const auto file = load_tensors(path);
+  const auto file = load_state(path);
   auto& network = which == "generator" ? *state.generator : *state.discriminator;
   try {
     const auto imported = import_state(file.tensors, network, approximate);

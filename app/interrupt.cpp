@@ -15,27 +15,37 @@ namespace sgan {
 namespace {
 
 volatile std::sig_atomic_t requested = 0;
+const char* said_on_end = nullptr;
 const char* said_on_request = "";
 
-constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
+// The line begins anew: a progress bar may be drawn on this one.
+void say(const char* line) {
+  for (const char* text : {"\n", line, "\n"}) {
+    [[maybe_unused]] const auto written = write(STDERR_FILENO, text, std::strlen(text));
+  }
+}
 
-void handle(void (*handler)(int)) {
+void handle(int signal, void (*handler)(int)) {
   struct sigaction action = {};
   action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
-  for (const int signal : kSignals) sigaction(signal, &action, nullptr);
+  sigaction(signal, &action, nullptr);
+}
+
+void handle_all(void (*handler)(int)) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) handle(signal, handler);
 }
 
 void end(int) {
+  if (said_on_end != nullptr) say(said_on_end);
   _exit(kInterrupted);
 }
 
 void request(int) {
+  if (requested != 0) return;
   requested = 1;
-  handle(end);
-  for (const char* text : {"\n", said_on_request, "\n"}) {
-    [[maybe_unused]] const auto written = write(STDERR_FILENO, text, std::strlen(text));
-  }
+  handle(SIGINT, end);
+  if (*said_on_request != '\0') say(said_on_request);
 }
 
 // What end_on_lost_page is to write, prepared before: a signal's handler may neither allocate nor lock.
@@ -84,16 +94,22 @@ RecordedOnLostPage::~RecordedOnLostPage() {
   last_words = {};
 }
 
-void end_on_interrupt() {
-  handle(end);
+void end_on_interrupt(const char* said) {
+  said_on_end = said;
+  handle_all(end);
   std::signal(SIGBUS, end_on_lost_page);
   // A reader of the progress that goes away (`train … 2>&1 | head`) must not end the run.
   std::signal(SIGPIPE, SIG_IGN);
 }
 
 void catch_interrupts(const char* said) {
+  said_on_end = nullptr;
   said_on_request = said;
-  handle(request);
+  handle_all(request);
+}
+
+void request_interrupt() {
+  requested = 1;
 }
 
 bool interrupt_requested() {

@@ -5,16 +5,21 @@
 
 namespace sgan {
 
-// Ctrl-C, SIGTERM and a closed terminal (SIGHUP) end a command.
+// Ctrl-C (SIGINT), SIGTERM, a closed terminal (SIGHUP) and SIGUSR1, by which schedulers warn, end a command.
 
-// While there is nothing to save: at once, with the exit code 130. From here on also: a reader of stderr that goes away
-// ends nothing, and a mapped cache that is cut short ends the process with a word why.
-void end_on_interrupt();
+// While there is nothing to save: at once, with the exit code 130 and the line `said`, a text that lasts. From here on
+// also: a reader of stderr that goes away ends nothing, and a mapped cache that is cut short ends the process with a
+// word why.
+void end_on_interrupt(const char* said = nullptr);
+inline constexpr const char* kNothingToSave = "stopped before the first step; there was nothing to save";
 
-// While there is something to save: the first one only asks for a stop and says `said`, a text that lasts; a second one
-// of any kind ends the process at once.
-void catch_interrupts(const char* said = "stopping after this step and saving; once more to stop at once");
+// While there is something to save: the first one only asks for a stop and says `said`, a text that lasts. Ctrl-C after
+// it ends the process at once; other signals do not, for schedulers send several for one end: a warning and SIGTERM
+// later, or SIGTERM to a process and to the one that passes it on.
+void catch_interrupts(const char* said = "stopping after this step and saving; Ctrl-C to stop at once");
 bool interrupt_requested();
+// As if this process had been told to stop: another one of the run was.
+void request_interrupt();
 
 // What a mapped file that was cut short means, for run.json.
 inline constexpr const char* kLostPage =

@@ -4,6 +4,7 @@
 
 #include "app/progress.h"
 #include "configs/error.h"
+#include "configs/loader.h"
 #include "run/metrics_log.h"
 
 namespace sgan {
@@ -27,12 +28,14 @@ std::optional<Checkpoint> last_good_checkpoint(RunFolder& folder) {
                               folder.path().string(), folder.config_path().string()));
 }
 
-double train_seconds(const RunFolder& folder, const Checkpoint& checkpoint) {
-  if (checkpoint.record.train_us > 0) return static_cast<double>(checkpoint.record.train_us) / 1e6;
-  if (checkpoint.record.metrics_lines == 0) return 0;
-  const auto lines = read_metrics(folder.metrics_path());
-  const auto index = static_cast<size_t>(checkpoint.record.metrics_lines - 1);
-  return index < lines.size() ? lines[index].value("train_s", 0.0) : 0;
+void carry_over(const RunFolder& folder, const Checkpoint& checkpoint, const Config& config, TrainingState& state) {
+  const auto trained = parse_resolved_config(checkpoint.record.config, checkpoint.path.string() + " (config)");
+  state.other_batches_images += state.discriminator_updates * (trained.train.batch - config.train.batch);
+  // The metrics line before the checkpoint is as near as runs without a budget need it.
+  const auto& record = checkpoint.record;
+  state.train_seconds = record.train_us > 0
+                            ? static_cast<double>(record.train_us) / 1e6
+                            : metrics_line(folder.metrics_path(), record.metrics_lines).value("train_s", 0.0);
 }
 
 }  // namespace sgan

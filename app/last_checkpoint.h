@@ -11,7 +11,8 @@ namespace sgan {
 // a warning. Errors: UserError where there are only such.
 std::optional<Checkpoint> last_good_checkpoint(RunFolder& folder);
 
-// Seconds of updates until the checkpoint; the metrics line before it is as near as runs without a budget need it.
-double train_seconds(const RunFolder& folder, const Checkpoint& checkpoint);
+// After restore(): what the state knows of the run's past besides its tensors, for a session that goes on with
+// `config`. Errors: UserError where metrics.jsonl cannot be read.
+void carry_over(const RunFolder& folder, const Checkpoint& checkpoint, const Config& config, TrainingState& state);
 
 }  // namespace sgan

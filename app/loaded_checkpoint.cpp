@@ -32,14 +32,17 @@ std::filesystem::path find_checkpoint(const RunFolder& folder, std::optional<int
 
 }  // namespace
 
+void check_one_file(const std::filesystem::path& file, std::optional<int64_t> step) {
+  if (!step) return;
+  throw UserError("--step chooses among a run folder's checkpoints; " + file.string() + " is one file",
+                  UserError::Kind::usage);
+}
+
 LoadedCheckpoint load_checkpoint(const std::filesystem::path& run, std::optional<int64_t> step) {
   LoadedCheckpoint loaded;
   auto path = run;
   if (std::filesystem::is_regular_file(run)) {
-    if (step) {
-      throw UserError("--step chooses among a run folder's checkpoints; " + run.string() + " is one file",
-                      UserError::Kind::usage);
-    }
+    check_one_file(run, step);
   } else {
     const auto folder = RunFolder::open_read_only(run);
     loaded.run = folder.path();

@@ -21,4 +21,7 @@ struct LoadedCheckpoint {
 // threads that the config asks for. Errors: UserError.
 LoadedCheckpoint load_checkpoint(const std::filesystem::path& run, std::optional<int64_t> step);
 
+// Refuses a step where one file was given in place of a run folder. Errors: UserError.
+void check_one_file(const std::filesystem::path& file, std::optional<int64_t> step);
+
 }  // namespace sgan

@@ -15,10 +15,7 @@ namespace {
 
 LoadedGenerator load_packed_generator(const std::filesystem::path& path, std::optional<int64_t> step,
                                       const std::string& weights) {
-  if (step) {
-    throw UserError("--step chooses among a run folder's checkpoints; " + path.string() + " is one file",
-                    UserError::Kind::usage);
-  }
+  check_one_file(path, step);
   const auto packed = load_packed(path);
   const auto& record = packed.record;
   if (record.network != "generator") {

@@ -11,6 +11,7 @@
 
 #include "app/commands.h"
 #include "app/failure.h"
+#include "app/processes.h"
 #include "app/version.h"
 #include "configs/error.h"
 #include "configs/suggest.h"
@@ -35,7 +36,8 @@ constexpr const char* kDefect = "This is a defect of spectral-gan, not of your i
 constexpr const char* kFooter =
     "\n`spectral-gan COMMAND --help` is the manual of a command.\n"
     "Results go to stdout, progress and errors to stderr.\n"
-    "Exit codes: 0 done, 1 failed, 2 usage or config, 130 interrupted (after saving a checkpoint).";
+    "Exit codes: 0 done, 1 failed, 2 usage or config, 75 another process has the run (`train --continue`),\n"
+    "130 interrupted (after saving a checkpoint).";
 
 // What was wrong with the command line, and which manual to read. CLI11 says "A subcommand is required" of a mistyped
 // command; people want to hear which word was wrong.
@@ -100,22 +102,38 @@ void keep_large_buffers() {
   setenv("THP_MEM_ALLOC_ENABLE", "1", /*overwrite=*/0);  // whoever has set it decides
 }
 
-}  // namespace
+// One of several processes says which it is.
+std::string rank_text() {
+  const auto* processes = sgan::processes();
+  return processes == nullptr || processes->is_first() ? "" : "rank " + std::to_string(processes->rank()) + ": ";
+}
 
-int main(int argc, char** argv) {
-  keep_large_buffers();
+// Does what the command line says, tells what went wrong and returns the exit code. why: what went wrong.
+int outcome(int argc, char** argv, std::string& why) {
   try {
     return run(argc, argv);
   } catch (const sgan::ExitCode& code) {
     return code.value;
   } catch (const sgan::UserError& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
+    why = error.what();
+    std::fprintf(stderr, "error: %s%s\n", rank_text().c_str(), error.what());
     return error.kind() == sgan::UserError::Kind::usage ? 2 : 1;
   } catch (const std::exception& error) {
     const auto failure = sgan::explain(error);
+    why = failure.what;
     const bool defect = failure.kind == "defect";
-    std::fprintf(stderr, "%s: %s\n%s", defect ? "internal error" : "error", failure.what.c_str(),
+    std::fprintf(stderr, "%s: %s%s\n%s", defect ? "internal error" : "error", rank_text().c_str(), why.c_str(),
                  defect ? kDefect : "");
     return 1;
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  keep_large_buffers();
+  std::string why;
+  const int code = outcome(argc, argv, why);
+  sgan::leave_processes(code, why);
+  return code;
 }

@@ -10,6 +10,7 @@
 #include "configs/strategy.h"
 #include "run/atomic_file.h"
 #include "run/format.h"
+#include "run/json_text.h"
 #include "run/run_folder.h"
 #include "run/step_name.h"
 
@@ -81,6 +82,15 @@ std::string cell(const std::string& text) {
   return result;
 }
 
+// What a JSON file that may come from elsewhere has under the key: null where that is no object, "" where it is no
+// text.
+Json object_in(const Json& json, const char* key) {
+  return json.is_object() && json.contains(key) && json[key].is_object() ? json[key] : Json();
+}
+std::string text_in(const Json& json, const char* key) {
+  return json.is_object() && json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : "";
+}
+
 std::string score_rows(const Json& evaluations) {
   std::string text;
   for (const auto& [file, evaluation] : evaluations.items()) {
@@ -89,7 +99,7 @@ std::string score_rows(const Json& evaluations) {
       if (!score.is_object() || !score.contains("value") || !score["value"].is_number()) continue;
       const bool spread = score.contains("spread") && score["spread"].is_number();
       text += fmt::format("| {} | {} | {} | {} |\n", cell(name), format_number(score["value"].get<double>(), 5),
-                          spread ? format_number(score["spread"].get<double>()) : "", cell(score.value("better", "")));
+                          spread ? format_number(score["spread"].get<double>()) : "", cell(text_in(score, "better")));
     }
     text += fmt::format("\nProtocol:\n\n```json\n{}\n```\n", evaluation["protocol"].dump(2));
   }
@@ -141,18 +151,19 @@ Json scores_of(const LoadedCheckpoint& loaded, const ModelCard& card) {
   }
   std::ranges::sort(files);
   for (const auto& file : files) {
-    const auto json = Json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object() || !json.contains("scores") || !json["scores"].is_object()) continue;
-    const auto protocol = json.value("protocol", Json::object());
+    const auto json = parse_json_object(read_file(file));
+    const auto scores = object_in(json, "scores");
+    if (!scores.is_object()) continue;
+    const auto protocol = object_in(json, "protocol");
+    const auto generated = object_in(protocol, "generated");
     // Scores of other weights than these say nothing of the file.
-    const auto generated = protocol.value("generated", Json::object());
-    if (generated.value("weights", "") != card.weights) continue;
-    result[file.filename().string()] = {{"scores", json["scores"]}, {"protocol", protocol}};
+    if (text_in(generated, "weights") != card.weights) continue;
+    result[file.filename().string()] = {{"scores", scores}, {"protocol", protocol}};
   }
   return result;
 }
 
-std::string model_card(const LoadedCheckpoint& loaded, const ModelCard& card) {
+std::string model_card(const LoadedCheckpoint& loaded, const ModelCard& card, const Json& scores) {
   const auto licence = card.licence.empty() ? "unknown" : card.licence;
   auto text = fmt::format("---\nlicense: {}\nlibrary_name: {}\ntags:\n- gan\n- spectral-gan\n---\n\n",
                           Json(licence).dump(), card.format == ExportFormat::onnx ? "onnx" : "pytorch");
@@ -161,7 +172,6 @@ std::string model_card(const LoadedCheckpoint& loaded, const ModelCard& card) {
   if (!card.notes.empty()) text += "\n" + card.notes + "\n";
   text += "\n## Use\n\n```python\n" + use_text(card, loaded.config) + "```\n";
   text += "\n## Scores\n";
-  const auto scores = scores_of(loaded, card);
   text += scores.empty() ? "\nNone were measured of this step and these weights. `spectral-gan evaluate` does.\n"
                          : score_rows(scores);
   text += "\n## Config\n\n```yaml\n" + loaded.checkpoint.record.config + "```\n";

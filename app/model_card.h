@@ -1,7 +1,6 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -22,12 +21,12 @@ struct ModelCard {
   std::filesystem::path file;
 };
 
-// {"scores": …, "protocols": …} of this checkpoint's step and weights from the run's evaluation folder, or null: a
-// discriminator and a bare checkpoint have none.
+// {file name: {"scores": …, "protocol": …}} of this checkpoint's step and weights from the run's evaluation folder, or
+// null: a discriminator and a bare checkpoint have none.
 nlohmann::ordered_json scores_of(const LoadedCheckpoint& loaded, const ModelCard& card);
 
 // A model card in Markdown, as Hugging Face has it: what the file is, how to load it, scores with their protocol, the
-// config, the licence.
-std::string model_card(const LoadedCheckpoint& loaded, const ModelCard& card);
+// config, the licence. scores: as scores_of() gives them.
+std::string model_card(const LoadedCheckpoint& loaded, const ModelCard& card, const nlohmann::ordered_json& scores);
 
 }  // namespace sgan

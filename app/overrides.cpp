@@ -1,13 +1,12 @@
 #include "app/overrides.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "app/run_log.h"
+#include "app/session.h"
 #include "configs/error.h"
 #include "configs/loader.h"
 #include "configs/schema.h"
@@ -82,9 +81,7 @@ void record_override(RunFolder& folder, const Config& config, int64_t step, cons
   for (const auto& [key, from, to] : changes) keys.push_back({{"key", key}, {"from", from}, {"to", to}});
   auto status = folder.read_status();
   if (!status.contains(kOverrides) || !status[kOverrides].is_array()) status[kOverrides] = Json::array();
-  status[kOverrides].push_back({{"step", step},
-                                {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
-                                {"keys", std::move(keys)}});
+  status[kOverrides].push_back({{"step", step}, {"time", now_text()}, {"keys", std::move(keys)}});
   folder.write_status(status);
   log_line(folder.log_path(), fmt::format("overridden from step {} on: {}", step, change_text(changes)));
 }

@@ -15,6 +15,8 @@ constexpr auto kPlainLine = std::chrono::seconds(5);
 
 constexpr int64_t kWidthForBar = 70;
 
+bool muted = false;
+
 }  // namespace
 
 int64_t terminal_width() {
@@ -46,7 +48,12 @@ void Stages::clear() {
   state_->what.clear();
 }
 
+void mute() {
+  muted = true;
+}
+
 void tell(const std::string& text) {
+  if (muted) return;
   std::fputs(text.c_str(), stderr);
   std::fflush(stderr);
 }
@@ -75,6 +82,7 @@ void Progress::clear() {
 }
 
 void Progress::update(int64_t done, const std::string& note) {
+  if (muted) return;
   const auto now = Clock::now();
   const auto age = now - shown_;
   if (done == last_shown_) return;

@@ -74,6 +74,8 @@ class Stages {
 // Writes to stderr. Unlike fmt::print it does not throw where nobody reads any more (`train … 2>&1 | head`): a run
 // outlives its audience.
 void tell(const std::string& text);
+// From here on tell() and progress write nothing: in a process that another one of the same run speaks for.
+void mute();
 
 // "[====....]"; share: 0 to 1.
 std::string progress_bar(double share);

@@ -13,6 +13,7 @@
 #include "app/loaded_generator.h"
 #include "app/progress.h"
 #include "app/session.h"
+#include "comparison/summary_words.h"
 #include "configs/error.h"
 #include "configs/loader.h"
 #include "configs/strategy.h"
@@ -27,24 +28,18 @@
 namespace sgan {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr int64_t kImages = 64;         // of fixed latents, which are compared pixel by pixel
 constexpr int64_t kShown = 16;          // of them in a picture
 constexpr int64_t kCriticPoints = 256;  // real samples at which a critic's values are compared
 constexpr int64_t kEvaluateSeed = 0;    // as `evaluate` has it
 
-// A number for JSON, which has no infinity.
-Json finite(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
-
 // One way to put the network on grids.
 struct Arm {
-  std::string name;
-  std::string per;
+  std::optional<Clipping> clipping;  // none: the grids that the layers were trained with
+  QuantizerGroup per = QuantizerGroup::layer;
   int64_t bits = 0;  // 0: those that each layer was trained with
-  PackedNetwork packed;
+
+  std::string name() const { return clipping ? std::string(name_of(*clipping)) : "trained"; }
 };
 
 // What all arms are compared with.
@@ -130,7 +125,7 @@ class GeneratorSubject : public Subject {
       json["rms_distance"] = std::sqrt(2 * mean_square);  // of points in the plane
     } else {
       constexpr double kPeak = 2;  // pixels are in [-1, 1]
-      json["psnr_db"] = finite(10 * std::log10(kPeak * kPeak / mean_square));
+      json["psnr_db"] = json_number(10 * std::log10(kPeak * kPeak / mean_square));
     }
   }
 
@@ -183,7 +178,7 @@ class DiscriminatorSubject : public Subject {
       const auto change = (values_of(*network) - before_).to(torch::kDouble).square().mean().sqrt().item<double>();
       const auto spread = before_.to(torch::kDouble).std(/*unbiased=*/false).item<double>();
       json["identical"] = change == 0;
-      json["critic_change"] = finite(change / spread);
+      json["critic_change"] = json_number(change / spread);
     }
     if (!brackets_) return;
     const BracketSubject subject{plain_, *network, *generator_, *dataset_, loaded_.step()};
@@ -192,8 +187,9 @@ class DiscriminatorSubject : public Subject {
     request.starts = 8;
     request.climb = 20;
     const auto bracket = measure_bracket(subject, request);
-    json["bracket"] = {
-        {"lower", bracket.lower()}, {"upper", finite(bracket.bound.upper)}, {"upper_useful", bracket.bound.useful}};
+    json["bracket"] = {{"lower", bracket.lower()},
+                       {"upper", json_number(bracket.bound.upper)},
+                       {"upper_useful", bracket.bound.useful}};
   }
 
  private:
@@ -232,8 +228,8 @@ Json shape_json(const std::string& name, const torch::Tensor& weight) {
   const auto shape = weight_shape_of(weight);
   return {{"name", name},
           {"weights", weight.numel()},
-          {"kurtosis", finite(shape.kurtosis)},
-          {"max_over_std", finite(shape.max_over_std)}};
+          {"kurtosis", json_number(shape.kurtosis)},
+          {"max_over_std", json_number(shape.max_over_std)}};
 }
 
 // The most levels that one of its grids has in use.
@@ -275,7 +271,7 @@ void add_errors(const NetworkImpl& network, const std::vector<torch::Tensor>& we
     entry["bits"] = rounded ? bits_of(packed.weights.at(name)) : 32;
     if (rounded) entry["levels"] = levels_of(packed.weights.at(name), output_dim);
     entry["relative_l2"] = error.relative_l2();
-    entry["sqnr_db"] = finite(error.sqnr_db());
+    entry["sqnr_db"] = json_number(error.sqnr_db());
     entry["bytes"] = weight_bytes(packed, name);
     const bool one_grid = rounded && packed.weights.at(name).scale.numel() == 1;
     const auto unit = std_of(weights[i]);
@@ -284,36 +280,29 @@ void add_errors(const NetworkImpl& network, const std::vector<torch::Tensor>& we
   }
   json["layers"] = layers;
   json["relative_l2"] = total.relative_l2();
-  json["sqnr_db"] = finite(total.sqnr_db());
+  json["sqnr_db"] = json_number(total.sqnr_db());
 }
 
 // All of the network's numbers in float32, as `export` writes them.
-int64_t float32_bytes(const NetworkImpl& network) {
+int64_t float32_bytes(const PlainNetwork& plain) {
   int64_t bytes = 0;
-  for (const auto& [name, tensor] : plain_network(network).tensors) bytes += static_cast<int64_t>(tensor.nbytes());
+  for (const auto& [name, tensor] : plain.tensors) bytes += static_cast<int64_t>(tensor.nbytes());
   return bytes;
 }
 
-std::vector<Arm> make_arms(const NetworkImpl& network, const std::vector<torch::Tensor>& weights, const Config& config,
-                           const QuantizationRequest& request) {
+std::vector<Arm> arms_of(const NetworkImpl& network, const Config& config, const QuantizationRequest& request) {
   std::vector<Arm> arms;
-  if (rounds_weights(network)) {
-    arms.push_back({"trained", std::string(name_of(config.quantizer.per)), 0, pack_trained(network)});
-  }
+  if (rounds_weights(network)) arms.push_back({{}, config.quantizer.per, 0});
   for (const auto clipping : request.clippings) {
     for (const auto per : request.per) {
-      for (const auto bits : request.bits) {
-        const RoundingPlan plan{clipping, per, bits, request.first_last_bits};
-        arms.push_back({std::string(name_of(clipping)), std::string(name_of(per)), bits,
-                        quantize_network(network, weights, plan)});
-      }
+      for (const auto bits : request.bits) arms.push_back({clipping, per, bits});
     }
   }
   return arms;
 }
 
 std::string file_stem(const PackedRecord& record, const Arm& arm) {
-  const auto what = fmt::format("step-{:08}-{}-{}-{}", record.step, record.network, arm.name, arm.per);
+  const auto what = fmt::format("step-{:08}-{}-{}-{}", record.step, record.network, arm.name(), name_of(arm.per));
   return arm.bits == 0 ? what : fmt::format("{}-{}bit", what, arm.bits);
 }
 
@@ -342,7 +331,9 @@ std::string_view quantizer_name(const Config& config, const std::string& network
 
 int64_t trained_bits(const Config& config, const std::string& network) {
   const auto kind = network == "generator" ? config.generator.quantizer : config.discriminator.quantizer;
-  return kind == QuantizerKind::twn ? 2 : config.quantizer.bits;
+  if (kind == QuantizerKind::twn) return 2;
+  // 0 rounds the first and the last layer alone.
+  return config.quantizer.bits > 0 ? config.quantizer.bits : config.quantizer.first_last_bits;
 }
 
 std::string_view parametrization_name(const Config& config, const std::string& network) {
@@ -374,41 +365,44 @@ Json request_json(const QuantizationRequest& request) {
 
 Json study_quantization(const std::filesystem::path& run, const QuantizationRequest& request,
                         const std::filesystem::path& out) {
-  std::filesystem::create_directories(out);
   const auto subject = make_subject(run, request, out);
+  std::filesystem::create_directories(out);  // only where there is a network to quantize
   const auto& config = subject->config();
   const auto& network = subject->network();
   const auto weights = weights_before_rounding(network, config.quantizer);
+  const auto plain = plain_network(network);
   auto record = subject->record();
 
-  Json before = {{"layers", layers_before(network, weights)}, {"float32_bytes", float32_bytes(network)}};
+  Json before = {{"layers", layers_before(network, weights)}, {"float32_bytes", float32_bytes(plain)}};
   const auto before_name = fmt::format("step-{:08}-{}-before", record.step, record.network);
   // A network of plain weights draws what the trained one draws.
-  const auto itself = unpack({record, {}, {}, plain_network(network)}, config);
+  const auto itself = unpack({record, {}, {}, plain}, config);
   subject->measure(itself, before_name, nullptr, before);
 
-  auto arms = make_arms(network, weights, config, request);
+  const auto arms = arms_of(network, config, request);
   Progress progress("quantize", "arm", 0, std::ssize(arms));
   Json list = Json::array();
-  for (auto& arm : arms) {
+  for (const auto& arm : arms) {
     const auto stem = file_stem(record, arm);
-    record.arm = arm.name;
-    record.per = arm.per;
-    arm.packed.record = record;
+    record.arm = arm.name();
+    record.per = name_of(arm.per);
+    auto packed = arm.clipping ? quantize_network(network, weights, plain,
+                                                  {*arm.clipping, arm.per, arm.bits, request.first_last_bits})
+                               : pack_trained(network, plain);
+    packed.record = record;
     const auto file = out / (stem + ".safetensors");
-    save_packed(file, arm.packed);
-    Json json = {{"arm", arm.name}, {"per", arm.per}};
+    save_packed(file, packed);
+    Json json = {{"arm", record.arm}, {"per", record.per}};
     json["bits"] = arm.bits == 0 ? trained_bits(config, request.network) : arm.bits;
     json["file"] = file.filename().string();
     json["file_bytes"] = std::filesystem::file_size(file);
-    json["bytes"] = total_bytes(arm.packed);
-    add_errors(network, weights, arm.packed, json);
+    json["bytes"] = total_bytes(packed);
+    add_errors(network, weights, packed, json);
     // What is measured is what the file holds.
     const auto reloaded = load_packed(file);
     subject->measure(unpack(reloaded, config), stem, &reloaded, json);
     list.push_back(std::move(json));
-    arm.packed = {};
-    progress.update(std::ssize(list), fmt::format("{} {}", arm.name, arm.bits));
+    progress.update(std::ssize(list), fmt::format("{} {}", record.arm, arm.bits));
   }
   progress.clear();
 

@@ -31,10 +31,11 @@ nlohmann::ordered_json request_json(const QuantizationRequest& request);
 // Quantizes a network of a run (or of a checkpoint file) in every way that is asked for, and measures each from the
 // file that it wrote: packed files, pictures and quantize.json go to `out`. Returns what quantize.json holds:
 // {network, run, checkpoint, checkpoint_sha256, step, weights, strategy, parametrization, quantizer, seed, request,
-//  definitions, before: {layers, float32_bytes, image, scores, protocol, bracket}, arms: [{arm, per, bits, file, bytes,
-//  layers: [{name, bits, kurtosis, max_over_std, relative_l2, sqnr_db, bytes, levels, histogram}], relative_l2,
-//  sqnr_db, psnr_db, image, scores, bracket}]}. A number that is infinite, such as the ratio to no error at all, is
-//  null.
+//  definitions, before: {layers, float32_bytes, image, scores, protocol, bracket}, arms: [{arm, per, bits, file,
+//  file_bytes, bytes, layers: [{name, weights, kurtosis, max_over_std, bits, levels, relative_l2, sqnr_db, bytes,
+//  histogram}], relative_l2, sqnr_db, identical, psnr_db or rms_distance (points in the plane) or critic_change, image,
+//  scores, bracket}]}; before's layers: [{name, weights, kurtosis, max_over_std, bytes, histogram}]. A number that is
+// infinite, such as the ratio to no error at all, is null.
 // Errors: UserError.
 nlohmann::ordered_json study_quantization(const std::filesystem::path& run, const QuantizationRequest& request,
                                           const std::filesystem::path& out);

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "app/each_once.h"
 #include "app/progress.h"
 #include "app/quantization_study.h"
 #include "comparison/comparison_folder.h"
@@ -14,10 +15,11 @@
 #include "configs/error.h"
 #include "report/ablation_page.h"
 #include "report/quantization_page.h"
+#include "report/quantization_parts.h"
 #include "report/text_table.h"
 #include "run/atomic_file.h"
 #include "run/format.h"
-#include "run/metrics_log.h"
+#include "run/run_folder.h"
 #include "run/tensor_file.h"
 
 namespace sgan {
@@ -57,15 +59,6 @@ struct Arguments {
   bool json = false;
 };
 
-template <class Item>
-std::vector<Item> each_once(const std::vector<Item>& items) {
-  std::vector<Item> result;
-  for (const auto& item : items) {
-    if (std::ranges::find(result, item) == result.end()) result.push_back(item);
-  }
-  return result;
-}
-
 QuantizationRequest request_of(const Arguments& arguments) {
   QuantizationRequest request;
   if (!arguments.bits.empty()) request.bits = each_once(arguments.bits);
@@ -94,11 +87,6 @@ std::string first_score(const Json& measured) {
   return measured["scores"].begin().key();
 }
 
-std::string number_cell(const Json& object, const std::string& key, int digits) {
-  if (!object.contains(key)) return "";
-  return object[key].is_number() ? format_number(object[key].get<double>(), digits) : "∞";
-}
-
 void print(const Json& result) {
   const auto score = first_score(result["before"]);
   const bool generator = result["network"] == "generator";
@@ -109,10 +97,10 @@ void print(const Json& result) {
   if (!score.empty()) table.header.push_back(score);
   if (brackets) table.header.insert(table.header.end(), {"Lipschitz, at least", "at most"});
   const auto add = [&](std::vector<std::string> row, const Json& measured) {
-    if (!score.empty()) row.push_back(number_cell(measured["scores"][score], "value", 4));
+    if (!score.empty()) row.push_back(measured_cell(measured["scores"][score], "value", 4));
     if (brackets) {
-      row.push_back(number_cell(measured["bracket"], "lower", 4));
-      row.push_back(number_cell(measured["bracket"], "upper", 4));
+      row.push_back(measured_cell(measured["bracket"], "lower", 4));
+      row.push_back(measured_cell(measured["bracket"], "upper", 4));
     }
     table.rows.push_back(std::move(row));
   };
@@ -122,8 +110,8 @@ void print(const Json& result) {
     const auto bytes = arm["bytes"].get<double>();
     const auto* change = !generator ? "critic_change" : planar ? "rms_distance" : "psnr_db";
     add({arm["arm"], arm["per"], std::to_string(arm["bits"].get<int64_t>()), format_count(bytes),
-         format_number(bytes / float32, 3), number_cell(arm, "relative_l2", 3), number_cell(arm, "sqnr_db", 4),
-         number_cell(arm, change, 4)},
+         format_number(bytes / float32, 3), measured_cell(arm, "relative_l2", 3), measured_cell(arm, "sqnr_db", 4),
+         measured_cell(arm, change, 4)},
         arm);
   }
   fmt::print("{}", text_table(table, {0, 1}));
@@ -149,13 +137,17 @@ void quantize_run(const Arguments& arguments) {
 
 // ---- A comparison --------------------------------------------------------------------------------------------------
 
-// What was found of the same checkpoint with the same request before; null where nothing was.
+// What was found of the run's last checkpoint with the same request before; null where nothing was.
 Json known_study(const fs::path& run, const fs::path& out, const QuantizationRequest& request) {
   try {
+    const auto checkpoints = RunFolder::open_read_only(run).checkpoints();
+    if (checkpoints.empty()) return nullptr;
+    const auto& last = checkpoints.back().second;
     const auto json = Json::parse(read_file(out / "quantize.json"));
-    const auto checkpoint = run / "checkpoints" / json.at("checkpoint").get<std::string>();
+    // The request does not say which step it was of.
     const bool same = json.at("request") == request_json(request) &&
-                      load_metadata(checkpoint).at("sha256") == json.at("checkpoint_sha256");
+                      json.at("checkpoint") == last.filename().string() &&
+                      json.at("checkpoint_sha256") == load_metadata(last).at("sha256");
     if (same) return json;
   } catch (const std::exception&) {
     // Missing, cut short or of another version: it is made anew.
@@ -177,7 +169,11 @@ void check_for_comparison(const Arguments& arguments) {
 }
 
 void print_answers(const Json& result) {
-  for (const Json& answer : result["answers"]) fmt::print("- {}\n", answer.get<std::string>());
+  for (const Json& answer : result["answers"]) fmt::print("- {}\n", answer["text"].get<std::string>());
+  const auto is_reconstructed = [](const Json& strategy) { return strategy["quantizer"] == "wnq"; };
+  if (std::ranges::any_of(result["strategies"], is_reconstructed)) {
+    fmt::print("wnq is a reconstruction of Cai & Li 2019 (arXiv 1907.00593), whose full text was not at hand.\n");
+  }
   std::fflush(stdout);
 }
 
@@ -228,6 +224,13 @@ void quantize_comparison(const Arguments& arguments) {
 void quantize(const Arguments& arguments) {
   if (arguments.network == "discriminator" && arguments.weights != "auto") {
     throw UserError("only the generator has averaged weights; leave --weights out.", UserError::Kind::usage);
+  }
+  if (!fs::exists(arguments.run)) {
+    throw UserError(
+        fmt::format("there is no run folder, checkpoint or comparison {}. Give the folder that `spectral-gan train` or "
+                    "`spectral-gan compare` printed, or a checkpoint file.",
+                    arguments.run),
+        UserError::Kind::usage);
   }
   if (ComparisonFolder::is_one(arguments.run)) return quantize_comparison(arguments);
   quantize_run(arguments);

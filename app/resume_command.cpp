@@ -4,6 +4,7 @@
 
 #include "app/commands.h"
 #include "app/continue_run.h"
+#include "app/follower.h"
 #include "app/interrupt.h"
 #include "app/progress.h"
 #include "app/session.h"
@@ -34,7 +35,9 @@ struct Arguments {
 };
 
 void resume(const Arguments& arguments) {
-  end_on_interrupt();
+  end_on_interrupt(kNothingToSave);
+  join_processes();
+  if (processes() != nullptr && !processes()->is_first()) return follow(*processes());
   auto folder = RunFolder::open(arguments.run);
   const auto config = load_config(folder.config_path(), arguments.overrides);
   if (arguments.override) {

@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 
 #include <charconv>
-#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -27,15 +26,20 @@ std::optional<int64_t> step_of(std::string_view line) {
 
 }  // namespace
 
-void log_line(const std::filesystem::path& log, const std::string& text) {
+std::shared_ptr<spdlog::logger> open_log(const std::filesystem::path& log) {
+  auto logger = std::make_shared<spdlog::logger>("run");
   try {
-    spdlog::logger logger("run", std::make_shared<spdlog::sinks::basic_file_sink_st>(log.string()));
-    logger.set_error_handler([](const std::string&) {});
-    logger.info(text);
-    logger.flush();
+    logger->sinks().push_back(std::make_shared<spdlog::sinks::basic_file_sink_st>(log.string()));
   } catch (const spdlog::spdlog_ex&) {
     // The file could not be opened.
   }
+  logger->flush_on(spdlog::level::info);
+  logger->set_error_handler([](const std::string&) {});
+  return logger;
+}
+
+void log_line(const std::filesystem::path& log, const std::string& text) {
+  open_log(log)->info(text);
 }
 
 void forget_later_steps(const std::filesystem::path& log, int64_t step) {

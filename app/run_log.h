@@ -1,13 +1,18 @@
 #pragma once
 
+#include <spdlog/logger.h>
 #include <cstdint>
+
 #include <filesystem>
+#include <memory>
 #include <string>
 
 namespace sgan {
 
-// Adds a line to a run's log.txt, as a run in progress does. A disk that refuses it is not told of: what the line says
-// is in run.json too.
+// What writes a run's log.txt, line by line. A disk that refuses it is not told of: it refuses the checkpoint too, and
+// that is told as the run's failure.
+std::shared_ptr<spdlog::logger> open_log(const std::filesystem::path& log);
+// Adds a line, as a run in progress does.
 void log_line(const std::filesystem::path& log, const std::string& text);
 
 // Takes out what the log says of steps after `step`, and a last line that is not whole: they are done again, and

@@ -4,7 +4,6 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <torch/utils.h>
@@ -16,16 +15,17 @@
 #include <ctime>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "app/bracket.h"
 #include "app/commands.h"
 #include "app/device.h"
 #include "app/diverged_run.h"
+#include "app/follower.h"
 #include "app/graph_capture.h"
 #include "app/initial_weights.h"
 #include "app/interrupt.h"
 #include "app/latents.h"
+#include "app/processes.h"
 #include "app/progress.h"
 #include "app/run_log.h"
 #include "app/version.h"
@@ -35,13 +35,13 @@
 #include "data/batch_order.h"
 #include "data/load.h"
 #include "evaluation/diversity.h"
-#include "models/latent.h"
 #include "run/atomic_file.h"
 #include "run/image_grid.h"
 #include "run/metrics_log.h"
 #include "run/random_streams.h"
 #include "training/checkpoint_writer.h"
 #include "training/divergence.h"
+#include "training/draws.h"
 #include "training/loop.h"
 #include "training/precision.h"
 #include "training/real_batches.h"
@@ -63,6 +63,7 @@ class Status {
   void set(const std::string& key, Json value) { values_[key] = std::move(value); }
 
   void append(const std::string& list, Json value) { values_[list].push_back(std::move(value)); }
+  void erase(const std::string& key) { values_.erase(key); }
 
   void write(const std::string& status, int64_t step, const std::string& why = {}) {
     values_["status"] = status;
@@ -71,20 +72,23 @@ class Status {
     values_["step"] = step;
     values_["end"] = status == "running" ? Json() : Json(now_text());
     folder_.write_status(values_);
-  }
-
-  // What run.json is to hold if the process ends where it can compute nothing more.
-  std::string if_it_fails(const std::string& why) const {
-    auto values = values_;
-    values["status"] = "failed";
-    values["failure"] = "error";
-    values["why"] = why;
-    return RunFolder::status_text(values);
+    lost_page_.reset();  // before the new one: there is one at a time
+    if (status == "running") lost_page_ = std::make_unique<RecordedOnLostPage>(folder_.status_path(), on_lost_page());
   }
 
  private:
+  // What run.json is to hold if the process ends where it can compute nothing more.
+  std::string on_lost_page() const {
+    auto values = values_;
+    values["status"] = "failed";
+    values["failure"] = "error";
+    values["why"] = kLostPage;
+    return RunFolder::status_text(values);
+  }
+
   RunFolder& folder_;
   Json values_;
+  std::unique_ptr<RecordedOnLostPage> lost_page_;
 };
 
 // How updates are run with this recorder or without one.
@@ -114,6 +118,7 @@ Json description(const Config& config, const Prepared& prepared, const RunFolder
   for (const char* kept : {kPeakMemory, kPeakGpuMemory, "overrides", "rollbacks", "init"}) {
     if (before.contains(kept)) json[kept] = before[kept];
   }
+  if (processes() != nullptr) json["processes"] = processes()->size();
   if (!prepared.init.is_null()) json["init"] = prepared.init;
   return json;
 }
@@ -163,14 +168,6 @@ Json to_json(const LogPoint& point, double wall_before) {
   json["ms_per_step"] = point.ms_per_step;
   json["train_s"] = point.train_s;
   return json;
-}
-
-// The last of the first `count` lines of metrics, which a resumed checkpoint recorded; an empty object without any.
-Json metrics_line(const RunFolder& folder, int64_t count) {
-  if (count == 0) return Json::object();
-  auto lines = read_metrics(folder.metrics_path());
-  const auto index = static_cast<size_t>(count - 1);
-  return index < lines.size() ? lines[index] : Json::object();
 }
 
 // What the process has needed at most, and what earlier sessions of the run did.
@@ -226,22 +223,18 @@ class Recorder {
   Recorder(RunFolder& folder, const Config& config, Prepared& prepared, Status& status, int64_t metrics_lines)
       : folder_(folder),
         config_(config),
-        config_text_(dump_config(config)),
         prepared_(prepared),
         status_(status),
         watchdog_(config),
-        begin_(metrics_line(folder, metrics_lines)),
         metrics_(folder.metrics_path(), metrics_lines),
+        reals_(some_reals(prepared.dataset, config.sample.count)),
         latents_(seed_latents(seed_range(0, config.sample.count), config.generator).to(prepared.device)),
-        logger_("run", std::make_shared<spdlog::sinks::basic_file_sink_st>(folder.log_path().string())),
+        logger_(open_log(folder.log_path())),
         progress_(make_progress(config, prepared.state)) {
-    logger_.flush_on(spdlog::level::info);
-    // A disk that refuses the log refuses the checkpoint too, and that is told as the run's failure.
-    logger_.set_error_handler([](const std::string&) {});
-    logger_.info("{}; data: {}; device {}, {}; {} threads; from step {}", strategy_name(config),
-                 prepared.dataset.description, prepared.device.str(), execution_name(prepared.recorder),
-                 torch::get_num_threads(), prepared.state.step);
-    if (config.watchdog.every > 0 && metrics_lines > 0) remember(metrics_lines);
+    logger_->info("{}; data: {}; device {}, {}; {} threads; from step {}", strategy_name(config),
+                  prepared.dataset.description, prepared.device.str(), execution_name(prepared.recorder),
+                  torch::get_num_threads(), prepared.state.step);
+    if (metrics_lines > 0) remember(metrics_lines);
   }
 
   LoopHooks hooks(std::optional<int64_t> stop_at) {
@@ -258,11 +251,11 @@ class Recorder {
     return hooks;
   }
 
-  void write_reals() { write_png(folder_.reals_path(), picture(some_reals(config_.sample.count), points())); }
+  void write_reals() { write_png(folder_.reals_path(), picture(reals_, points())); }
 
   void finish(const std::string& text) {
     progress_.clear();
-    logger_.info(text);
+    logger_->info(text);
   }
 
   // The alarm for which the config has the run stop.
@@ -303,7 +296,7 @@ class Recorder {
   void warn(const std::string& text) {
     progress_.clear();
     tell(fmt::format("warning: {}\n", text));
-    logger_.warn(text);
+    logger_->warn(text);
     warnings_.push_back(text);
   }
 
@@ -316,8 +309,8 @@ class Recorder {
     metrics_.append(line);
     note_ = note(point);
     for (const auto& name : watchdog_.active()) note_ += fmt::format("  {}!", name);
-    logger_.info("step {}: loss_d {:.4f} loss_g {:.4f} {:.2f} ms/step", point.step, point.loss_d, point.loss_g,
-                 point.ms_per_step);
+    logger_->info("step {}: loss_d {:.4f} loss_g {:.4f} {:.2f} ms/step", point.step, point.loss_d, point.loss_g,
+                  point.ms_per_step);
   }
 
   // Lets the watchdog see a line of metrics; what is wrong is put into it.
@@ -341,11 +334,12 @@ class Recorder {
   }
 
   void watch(Json& line) {
-    for (const auto& alarm : look_at(line)) {
+    const auto news = look_at(line);
+    for (const auto& alarm : news) {
       raise(alarm);
       warn(fmt::format("step {}: {}.", alarm.step, alarm.text));
     }
-    if (!alarms_.empty()) status_.write("running", line["step"]);
+    if (!news.empty()) status_.write("running", line["step"]);
   }
 
   void raise(const Alarm& alarm) {
@@ -354,21 +348,24 @@ class Recorder {
     last_alarm_ = alarm;
   }
 
-  // What the watchdog saw in the run's earlier sessions.
+  // The run's earlier sessions: the line that this one goes on from, and what the watchdog saw.
   void remember(int64_t metrics_lines) {
     auto lines = read_metrics(folder_.metrics_path());
     lines.resize(std::min<size_t>(lines.size(), static_cast<size_t>(metrics_lines)));
+    if (!lines.empty()) begin_ = lines.back();
+    if (config_.watchdog.every == 0) return;
     for (auto& line : lines) {
       if (!line.contains("watch")) continue;
       for (const auto& alarm : look_at(line)) raise(alarm);
     }
+    if (!alarms_.empty()) status_.write("running", prepared_.state.step);
   }
 
-  // Evenly spaced in the data set, whose beginning may be of one class.
-  torch::Tensor some_reals(int64_t count) const {
-    const auto size = prepared_.dataset.size();
+  // As many as `count`, evenly spaced in the data set, whose beginning may be of one class.
+  static torch::Tensor some_reals(const Dataset& dataset, int64_t count) {
+    const auto size = dataset.size();
     count = std::min(count, size);
-    return deliver(prepared_.dataset, torch::floor_divide(torch::arange(count) * size, count), {}, torch::kCPU);
+    return deliver(dataset, torch::floor_divide(torch::arange(count) * size, count), {}, torch::kCPU);
   }
 
   // What the generator makes of the fixed latents.
@@ -385,7 +382,7 @@ class Recorder {
   void add_diversity(Json& line) const {
     const auto samples = fixed_samples();
     if (samples.size(0) < 2) return;
-    const auto diversity = pairwise_diversity(samples.cpu(), some_reals(samples.size(0)));
+    const auto diversity = pairwise_diversity(samples.cpu(), reals_);
     line["diversity"] = {{"pairwise", diversity.pairwise_ratio}, {"nearest", diversity.nearest_ratio}};
   }
 
@@ -395,12 +392,8 @@ class Recorder {
   void checkpoint(int64_t step) {
     if (config_.lipschitz.bracket && is_saved(step)) bracket(step);
     metrics_.sync();
-    const bool timed = config_.train.seconds > 0;
-    CheckpointRecord record{.metrics_lines = metrics_.lines(),
-                            .data = prepared_.data_fingerprint,
-                            .config = config_text_,
-                            .train_us = timed ? static_cast<int64_t>(1e6 * prepared_.state.train_seconds) : 0,
-                            .last = last_};
+    auto record = checkpoint_record(config_, prepared_, metrics_.lines());
+    record.last = last_;
     const auto path = folder_.checkpoint_path(step);
     const auto prune = [this, step] {
       folder_.trust_checkpoint(step);
@@ -425,7 +418,7 @@ class Recorder {
     std::filesystem::create_directories(folder);
     write_file_atomically(folder / prepared_.evaluator->file_name(subject, kSeed), result.dump(2) + "\n");
     for (const auto& [name, score] : result["scores"].items()) {
-      logger_.info("step {}: {} {:.5g}", step, name, score["value"].get<double>());
+      logger_->info("step {}: {} {:.5g}", step, name, score["value"].get<double>());
     }
   }
 
@@ -437,24 +430,24 @@ class Recorder {
     write_bracket(folder_.path(), step,
                   to_json(measured, subject, folder_.checkpoint_path(step).filename().string(), request));
     bracket_seconds_ += measured.seconds();
-    logger_.info("step {}: Lipschitz constant at least {:.4g}, at most {:.4g} ({:.1f} s)", step, measured.lower(),
-                 measured.bound.upper, measured.seconds());
+    logger_->info("step {}: Lipschitz constant at least {:.4g}, at most {:.4g} ({:.1f} s)", step, measured.lower(),
+                  measured.bound.upper, measured.seconds());
   }
 
   torch::Tensor points() const { return prepared_.dataset.planar() ? prepared_.dataset.samples : torch::Tensor(); }
 
   RunFolder& folder_;
   const Config& config_;
-  std::string config_text_;
   Prepared& prepared_;
   Status& status_;
   Watchdog watchdog_;
   Json alarms_ = Json::array();  // of the whole run
   std::optional<Alarm> last_alarm_;
-  Json begin_;  // the line of metrics that a resumed run goes on from
+  Json begin_ = Json::object();  // the line of metrics that a resumed run goes on from
   MetricsLog metrics_;
+  torch::Tensor reals_;  // to see the samples beside
   torch::Tensor latents_;
-  spdlog::logger logger_;
+  std::shared_ptr<spdlog::logger> logger_;
   Progress progress_;
   std::string note_;
   std::vector<std::string> warnings_;
@@ -468,12 +461,15 @@ class Recorder {
 // Trains from the prepared state to the loop's end. Returns false if steps are left.
 bool train_on(RunFolder& folder, const Config& config, Prepared& prepared, Status& status, int64_t metrics_lines,
               std::optional<int64_t> stop_at) {
+  if (processes() != nullptr) lead(*processes(), config, prepared);
   Recorder recorder(folder, config, prepared, status, metrics_lines);
   recorder.write_reals();
   const auto& state = prepared.state;
   const auto end = run_loop(config, prepared.state, prepared.dataset, prepared.device, recorder.hooks(stop_at),
-                            prepared.recorder.get());
+                            prepared.recorder.get(), processes());
   recorder.finish_checkpoints();
+  const bool own_reason = (stop_at && state.step >= *stop_at) || recorder.reason_to_stop();
+  if (processes() != nullptr && end == LoopEnd::interrupted && !own_reason) request_interrupt();
   if (config.lipschitz.every > 0 || config.lipschitz.bracket) {
     const auto cost = recorder.measuring_cost();
     status.set("lipschitz", cost);
@@ -515,6 +511,7 @@ bool investigate_and_roll_back(RunFolder& folder, const Config& config, Prepared
     return false;
   }
   metrics_lines = roll_back(folder, config, prepared);
+  status.erase("alarms");  // of steps that are done again
   status.append("rollbacks", {{"step", error.step()}, {"to", state.step}, {"lr_scale", state.lr_scale}});
   status.write("running", state.step);
   const auto text =
@@ -535,11 +532,10 @@ void add_stop_at(CLI::App& command, std::optional<int64_t>& stop_at) {
 }
 
 void set_threads(int64_t threads) {
-  const auto cores = static_cast<int64_t>(std::max(1U, std::thread::hardware_concurrency()));
   // Denormal numbers, which arithmetic without units for them makes tens of times slower, count as zero: as Adam's
   // second moments and dying activations become. Threads that torch starts from here on inherit it.
   at::globalContext().setFlushDenormal(true);
-  torch::set_num_threads(static_cast<int>(threads > 0 ? threads : cores));
+  torch::set_num_threads(static_cast<int>(threads > 0 ? threads : cores_of_process()));
 }
 
 torch::Tensor picture(const torch::Tensor& samples, const torch::Tensor& reference_points) {
@@ -554,9 +550,10 @@ torch::Tensor picture(const torch::Tensor& samples, const torch::Tensor& referen
 
 Prepared prepare(const Config& config) {
   set_threads(config.threads);
-  const auto device = choose_device(config.device);
+  if (processes() != nullptr) check_parallel(config, processes()->size());
+  const auto device = device_of_process(config.device);
   set_precision(config.precision, device);
-  auto recorder = make_graph_recorder(config.execution, device);
+  auto recorder = make_graph_recorder(processes() != nullptr ? Execution::eager : config.execution, device);
   if (const auto text = precision_advice(config.precision, device); !text.empty()) tell("warning: " + text + "\n");
   if (config.device == "auto" && device.is_cpu() && has_nvidia_driver()) {
     tell(fmt::format(
@@ -589,11 +586,16 @@ void initialize_from_first_batch(const Config& config, Prepared& prepared) {
     return;
   }
   if (!needs_data_initialization(config)) return;
-  const auto seed = stream_seed(static_cast<uint64_t>(config.seed), Stream::latent_g, uint64_t{0});
-  const auto latents =
-      draw_latents(config.generator, config.train.batch, make_generator(seed, prepared.device), prepared.device);
-  initialize_from_data(prepared.state, config,
-                       RealBatches(config, prepared.dataset, prepared.device, RealBatches::Place::host).at(0), latents);
+  Draws draws(config, prepared.dataset, prepared.device, RealBatches::Place::host);
+  initialize_from_data(prepared.state, config, draws.real(0), draws.latent(Stream::latent_g, 0, config.train.batch));
+}
+
+CheckpointRecord checkpoint_record(const Config& config, const Prepared& prepared, int64_t metrics_lines) {
+  const bool timed = config.train.seconds > 0;
+  return {.metrics_lines = metrics_lines,
+          .data = prepared.data_fingerprint,
+          .config = dump_config(config),
+          .train_us = timed ? static_cast<int64_t>(1e6 * prepared.state.train_seconds) : 0};
 }
 
 std::string now_text() {
@@ -618,7 +620,6 @@ void record_failure(RunFolder& folder, const Failure& failure, std::optional<int
 bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, int64_t metrics_lines,
                  std::optional<int64_t> stop_at) {
   auto status = begin(folder, config, prepared);
-  const RecordedOnLostPage recorded(folder.status_path(), status.if_it_fails(kLostPage));
   std::optional<int64_t> diverged_at;
   try {
     catch_interrupts();

@@ -12,6 +12,7 @@
 #include "configs/options.h"
 #include "data/dataset.h"
 #include "run/run_folder.h"
+#include "training/checkpoint.h"
 #include "training/graph_capture.h"
 #include "training/state.h"
 
@@ -42,6 +43,9 @@ bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, in
 
 // Writes into run.json and the log that the run failed and why, if the disk takes it. step: that it has reached.
 void record_failure(RunFolder& folder, const Failure& failure, std::optional<int64_t> step = {}) noexcept;
+
+// What a checkpoint of the prepared run records besides its state, with so many lines of metrics before it.
+CheckpointRecord checkpoint_record(const Config& config, const Prepared& prepared, int64_t metrics_lines);
 
 // The time as run.json has it.
 std::string now_text();

@@ -19,6 +19,7 @@
 #include "training/captured_step.h"
 #include "training/draws.h"
 #include "training/probe.h"
+#include "training/schedule.h"
 
 namespace sgan {
 namespace {
@@ -178,10 +179,6 @@ struct BenchedStep::Parts {
                                           [this](const std::string& why) { fallbacks.push_back(why); });
   }
 
-  int64_t generator_batch() const {
-    return config.train.generator_batch > 0 ? config.train.generator_batch : config.train.batch;
-  }
-
   torch::Tensor update_discriminator() {
     const auto batch = draws.discriminator_batch(state.discriminator_updates, *step);
     step->update_discriminator(batch, 1.0, false);
@@ -218,7 +215,7 @@ struct BenchedStep::Parts {
       of_d.forward = critic_steps;
       // The images themselves need no gradient in the discriminator's step.
       (layers.empty() ? of_d.by_weight : of_d.by_both) = critic_steps;
-      auto of_g = work_of(*layer, d_weights.of(*layer), generator_batch(), d_precision);
+      auto of_g = work_of(*layer, d_weights.of(*layer), generator_batch(config.train), d_precision);
       of_g.forward = 1;
       of_g.by_input = 1;
       layers.push_back(std::move(of_d));
@@ -228,7 +225,7 @@ struct BenchedStep::Parts {
     for (const auto& [name, layer] : state.generator->layers()) {
       auto of_d = work_of(*layer, g_weights.of(*layer), config.train.batch, g_precision);
       of_d.forward = critic_steps;
-      auto of_g = work_of(*layer, g_weights.of(*layer), generator_batch(), g_precision);
+      auto of_g = work_of(*layer, g_weights.of(*layer), generator_batch(config.train), g_precision);
       of_g.forward = 1;
       (first ? of_g.by_weight : of_g.by_both) = 1;
       first = false;

@@ -19,6 +19,7 @@
 #include "exchange/plain_network.h"
 #include "models/factory.h"
 #include "run/atomic_file.h"
+#include "run/json_text.h"
 #include "run/metrics_log.h"
 #include "run/run_folder.h"
 #include "run/step_name.h"
@@ -171,13 +172,10 @@ double TensorboardLog::wall_time_of(int64_t step) const {
 }
 
 void TensorboardLog::add_texts(Records& records) const {
-  const auto add = [&](const std::string& tag, const fs::path& path, const std::string& language) {
-    const auto content = fmt::format("```{}\n{}\n```\n", language, read_file(path));
-    records.push_back({tag, 0, begun_, content, /*lasts=*/true, [content](EventFile& file, const Record& record) {
-                         file.text(record.tag, record.step, record.wall_time, content);
-                       }});
-  };
-  add("config", run_ / "config.yaml", "yaml");
+  const auto content = fmt::format("```yaml\n{}\n```\n", read_file(run_ / "config.yaml"));
+  records.push_back({"config", 0, begun_, content, [content](EventFile& file, const Record& record) {
+                       file.text(record.tag, record.step, record.wall_time, content);
+                     }});
 }
 
 void TensorboardLog::add_metrics(Records& records) const {
@@ -192,24 +190,23 @@ void TensorboardLog::add_metrics(Records& records) const {
     for (const auto& [key, value] : line.items()) {
       if (key == "step") continue;
       const auto known = tags_of_metrics().find(key);
-      for_each_number(known == tags_of_metrics().end() ? key : known->second, value,
-                      [&](const std::string& tag, double number) {
-                        const std::string name = tag.find('/') == std::string::npos ? "other/" + tag : tag;
-                        records.push_back({name, step, wall_time, fmt::format("{}", number), /*lasts=*/true,
-                                           [number](EventFile& file, const Record& record) {
-                                             file.scalar(record.tag, record.step, record.wall_time, number);
-                                           }});
-                      });
+      for_each_number(
+          known == tags_of_metrics().end() ? key : known->second, value, [&](const std::string& tag, double number) {
+            const std::string name = tag.find('/') == std::string::npos ? "other/" + tag : tag;
+            records.push_back(
+                {name, step, wall_time, fmt::format("{}", number), [number](EventFile& file, const Record& record) {
+                   file.scalar(record.tag, record.step, record.wall_time, number);
+                 }});
+          });
     }
   }
 }
 
 void TensorboardLog::add_samples(Records& records) const {
   const auto add = [&](const std::string& tag, int64_t step, const fs::path& path) {
-    records.push_back(
-        {tag, step, wall_time_of(step), state_of(path), /*lasts=*/false, [path](EventFile& file, const Record& record) {
-           file.image(record.tag, record.step, record.wall_time, read_file(path));
-         }});
+    records.push_back({tag, step, wall_time_of(step), state_of(path), [path](EventFile& file, const Record& record) {
+                         file.image(record.tag, record.step, record.wall_time, read_file(path));
+                       }});
   };
   const auto folder = RunFolder::open_read_only(run_);
   if (fs::exists(folder.reals_path())) add("samples/reals", 0, folder.reals_path());
@@ -220,7 +217,7 @@ void TensorboardLog::add_scores(Records& records) const {
   for (const auto& [name, points] : read_evaluations(run_).scores) {
     for (const auto& point : points) {
       records.push_back({"scores/" + name, point.step, wall_time_of(point.step), fmt::format("{}", point.value),
-                         /*lasts=*/true, [value = point.value](EventFile& file, const Record& record) {
+                         [value = point.value](EventFile& file, const Record& record) {
                            file.scalar(record.tag, record.step, record.wall_time, value);
                          }});
     }
@@ -229,7 +226,7 @@ void TensorboardLog::add_scores(Records& records) const {
 
 void TensorboardLog::add_brackets(Records& records) const {
   for (const auto& [step, path] : files_by_step(run_ / "lipschitz", ".json")) {
-    const auto json = Json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
+    const auto json = parse_json_object(read_file(path));
     if (!json.is_object() || !json.contains("network") || !json["network"].is_object()) {
       throw UserError(
           fmt::format("{} is no bracket. Remove it and run `spectral-gan lipschitz` again.", path.string()));
@@ -239,19 +236,20 @@ void TensorboardLog::add_brackets(Records& records) const {
     for (const char* key : {"lower", "upper", "slack"}) {
       if (!network.contains(key) || !network[key].is_number()) continue;  // no useful bound
       const double number = network[key].get<double>();
-      records.push_back({fmt::format("lipschitz/{}", key), step, wall_time, fmt::format("{}", number), /*lasts=*/true,
+      records.push_back({fmt::format("lipschitz/{}", key), step, wall_time, fmt::format("{}", number),
                          [number](EventFile& file, const Record& record) {
                            file.scalar(record.tag, record.step, record.wall_time, number);
                          }});
     }
     if (!network.contains("slopes") || !network["slopes"].is_object()) continue;
     for (const auto& [where, group] : network["slopes"].items()) {
+      if (!group.is_object()) continue;
       std::vector<double> values;
       for (const auto& value : group.value("values", Json::array())) {
         if (value.is_number()) values.push_back(value.get<double>());
       }
       if (values.empty()) continue;
-      records.push_back({"lipschitz/slopes/" + where, step, wall_time, state_of(path), /*lasts=*/true,
+      records.push_back({"lipschitz/slopes/" + where, step, wall_time, state_of(path),
                          [values](EventFile& file, const Record& record) {
                            file.histogram(record.tag, record.step, record.wall_time, histogram_of(values));
                          }});
@@ -261,18 +259,17 @@ void TensorboardLog::add_brackets(Records& records) const {
 
 void TensorboardLog::add_weights(Records& records) const {
   for (const auto& [step, path] : RunFolder::open_read_only(run_).checkpoints()) {
-    records.push_back(
-        {"weights", step, wall_time_of(step), "", /*lasts=*/false, [path](EventFile& file, const Record& record) {
-           if (!fs::exists(path)) return;  // the run has dropped it meanwhile
-           const auto loaded = load_checkpoint(path, std::nullopt);
-           const auto& shape = loaded.checkpoint.record.sample_shape;
-           const auto generator = make_generator(loaded.config, shape);
-           restore_generator(loaded.checkpoint, *generator, /*averaged=*/false);
-           add_layers(file, "weights/G", record.step, record.wall_time, *generator);
-           const auto discriminator = make_discriminator(loaded.config, shape);
-           restore_discriminator(loaded.checkpoint, *discriminator);
-           add_layers(file, "weights/D", record.step, record.wall_time, *discriminator);
-         }});
+    records.push_back({"weights", step, wall_time_of(step), "", [path](EventFile& file, const Record& record) {
+                         if (!fs::exists(path)) return;  // the run has dropped it meanwhile
+                         const auto loaded = load_checkpoint(path, std::nullopt);
+                         const auto& shape = loaded.checkpoint.record.sample_shape;
+                         const auto generator = make_generator(loaded.config, shape);
+                         restore_generator(loaded.checkpoint, *generator, /*averaged=*/false);
+                         add_layers(file, "weights/G", record.step, record.wall_time, *generator);
+                         const auto discriminator = make_discriminator(loaded.config, shape);
+                         restore_discriminator(loaded.checkpoint, *discriminator);
+                         add_layers(file, "weights/D", record.step, record.wall_time, *discriminator);
+                       }});
   }
 }
 
@@ -304,6 +301,7 @@ bool TensorboardLog::fits_behind(const Records& records) const {
     present.emplace(record.tag, record.step);
   }
   return std::ranges::all_of(written_, [&](const auto& entry) {
+    // A run may drop these, as it does old checkpoints.
     const bool may_go = entry.first.first == "weights" || entry.first.first.starts_with("samples/");
     return may_go || present.contains(entry.first);
   });

@@ -17,7 +17,7 @@ namespace sgan {
 // Tags: `loss/D`, `loss/G`, `loss/penalty`, `critic/…`, `gradient/…`, `lipschitz/…` (slopes, sigmas, brackets),
 // `scores/<score>`, `diversity/…`, `speed/…`, others after their keys in metrics.jsonl; images `samples/generated` and
 // `samples/reals`; histograms `weights/G/<layer>`, `weights/D/<layer>` of what a layer computes with, from the
-// checkpoints that are kept, and `lipschitz/slopes/<where>`; texts `config` and `run`; and the HParams page.
+// checkpoints that are kept, and `lipschitz/slopes/<where>`; the text `config`; and the HParams page.
 class TensorboardLog {
  public:
   // run: a run folder; out: where event files go, made if missing. Those of an earlier export there are replaced.
@@ -40,7 +40,6 @@ class TensorboardLog {
     int64_t step;
     double wall_time;
     std::string state;  // changes with the content
-    bool lasts;         // false: a run may drop it, as it does old checkpoints
     // Adds it to the file under the tag and whatever stands below it.
     std::function<void(EventFile&, const Record&)> write;
   };

@@ -7,6 +7,7 @@
 
 #include "app/commands.h"
 #include "app/continue_run.h"
+#include "app/follower.h"
 #include "app/interrupt.h"
 #include "app/progress.h"
 #include "app/session.h"
@@ -18,9 +19,10 @@ namespace sgan {
 namespace {
 
 constexpr const char* kFooter =
-    "\nThe run's folder is the last line of stdout. Ctrl-C or SIGTERM finishes the step, saves a checkpoint and says "
-    "how\n"
-    "to go on; a second one stops at once. `spectral-gan config` explains every key.\n\n"
+    "\nThe run's folder is the last line of stdout. Ctrl-C, SIGTERM or SIGUSR1 finishes the step, saves a checkpoint "
+    "and\n"
+    "says how to go on, with exit code 130; a second Ctrl-C stops at once. `spectral-gan config` explains every "
+    "key.\n\n"
     "  spectral-gan train configs/digits/spectral.yaml\n"
     "  spectral-gan train configs/digits/spectral.yaml seed=1 'penalties=[{kind: gp, weight: 10}]'\n";
 
@@ -57,7 +59,9 @@ RunFolder make_folder(const Arguments& arguments, const Config& config) {
 }
 
 void train(const Arguments& arguments) {
-  end_on_interrupt();
+  end_on_interrupt(kNothingToSave);
+  join_processes();
+  if (processes() != nullptr && !processes()->is_first()) return follow(*processes());
   const auto config = load_config(arguments.config, arguments.overrides);
   std::optional<RunFolder> folder;
   if (arguments.go_on) {

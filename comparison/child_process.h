@@ -9,8 +9,9 @@
 namespace sgan {
 
 // A program that runs beside this one, its output added to a file. It stands outside the terminal's process group, so
-// that Ctrl-C reaches it only through this program, and gets SIGTERM when this program dies, whatever of. A child that
-// still runs when the object goes is ended with SIGKILL.
+// that Ctrl-C reaches it only through this program, and gets SIGINT when this program dies, whatever of: a child that
+// was asked to save before takes that as the second Ctrl-C. A child that still runs when the object goes is ended with
+// SIGKILL.
 class ChildProcess {
  public:
   // Errors: UserError where the log cannot be written or no process be made.

@@ -28,13 +28,9 @@ std::optional<double> number_of(const Json& object, const std::string& key) {
   return found->get<double>();
 }
 
-Json finite(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
-
 Json to_json(const Values& values) {
   Json json = Json::array();
-  for (const auto& value : values) json.push_back(value ? finite(*value) : Json());
+  for (const auto& value : values) json.push_back(value ? json_number(*value) : Json());
   return json;
 }
 
@@ -53,7 +49,7 @@ struct Entry {
   std::optional<PairedDifference> difference;
 };
 
-Entry entry_of(const Values& values, const Values* baseline, int64_t comparisons) {
+Entry entry_of(const Values& values, const Values* baseline) {
   Entry entry{.values = values, .mean = {}, .difference = {}};
   const auto all = present(values);
   if (!all.empty()) entry.mean = mean_interval(all);
@@ -65,7 +61,8 @@ Entry entry_of(const Values& values, const Values* baseline, int64_t comparisons
     mine.push_back(*values[i]);
     theirs.push_back(*(*baseline)[i]);
   }
-  if (mine.size() >= 2) entry.difference = paired_difference(mine, theirs, comparisons);
+  // 0: the permutation test, which nothing here reports, is not made.
+  if (mine.size() >= 2) entry.difference = paired_difference(mine, theirs, /*comparisons=*/0);
   return entry;
 }
 
@@ -83,18 +80,18 @@ void correct(const std::vector<Entry*>& family) {
 Json to_json(const Entry& entry) {
   Json json = {{"values", to_json(entry.values)}};
   if (entry.mean) {
-    json["mean"] = finite(entry.mean->mean);
-    json["low"] = finite(entry.mean->low);
-    json["high"] = finite(entry.mean->high);
+    json["mean"] = json_number(entry.mean->mean);
+    json["low"] = json_number(entry.mean->low);
+    json["high"] = json_number(entry.mean->high);
   }
   if (entry.difference) {
     const auto& difference = *entry.difference;
-    json["difference"] = {{"mean", finite(difference.mean.mean)},
-                          {"low", finite(difference.mean.low)},
-                          {"high", finite(difference.mean.high)},
+    json["difference"] = {{"mean", json_number(difference.mean.mean)},
+                          {"low", json_number(difference.mean.low)},
+                          {"high", json_number(difference.mean.high)},
                           {"pairs", difference.mean.n},
-                          {"p", finite(difference.p)},
-                          {"p_corrected", finite(difference.p_corrected)}};
+                          {"p", json_number(difference.p)},
+                          {"p_corrected", json_number(difference.p_corrected)}};
   }
   return json;
 }
@@ -120,13 +117,23 @@ const Json* find_arm(const Json& study, const std::string& arm, const std::strin
   return nullptr;
 }
 
+// The bits of its layers.
+std::vector<int64_t> layer_bits(const Json& arm) {
+  std::vector<int64_t> bits;
+  for (const Json& layer : arm.at("layers")) bits.push_back(layer.at("bits").get<int64_t>());
+  return bits;
+}
+
+std::string scale_name(const std::string& arm) {
+  return arm == "max" ? "max scale" : "least-error clip";
+}
+
 struct ArmKey {
   std::string arm;
   std::string per;
-  int64_t bits;
-  auto operator<=>(const ArmKey&) const = default;
+  int64_t bits = 0;
 
-  std::string title() const { return fmt::format("{}, by {}", arm == "max" ? "max scale" : "least-error clip", per); }
+  std::string title() const { return fmt::format("{}, by {}", scale_name(arm), per); }
 };
 
 double mean_over_layers(const Json& layers, const std::string& key) {
@@ -140,6 +147,12 @@ double mean_over_layers(const Json& layers, const std::string& key) {
   }
   return count > 0 ? sum / static_cast<double>(count) : std::numeric_limits<double>::quiet_NaN();
 }
+
+// What the answers are to.
+constexpr const char* kTails = "Does training with max-normalization shorten the weights’ tails?";
+constexpr const char* kGradient = "Does the largest weight’s gradient point towards zero?";
+constexpr const char* kRounding = "At which bits does it help when weights are rounded afterwards?";
+constexpr const char* kTraining = "And when training rounds them already?";
 
 class Ablation {
  public:
@@ -191,16 +204,11 @@ class Ablation {
 
   void find_score() {
     if (plan_.score.empty() || !(*first_)["before"].contains("scores")) return;
+    const Json& scores = (*first_)["before"]["scores"];
     Texts there;
-    for (const auto& [full, score] : (*first_)["before"]["scores"].items()) {
-      there.push_back(full);
-      if (full != plan_.score && !full.starts_with(plan_.score + "_")) continue;
-      score_ = full;
-      lower_is_better_ = score.value("better", "lower") == "lower";
-      return;
-    }
-    throw UserError(fmt::format("the runs have no score '{}'; they have {}.", plan_.score, fmt::join(there, ", ")),
-                    UserError::Kind::usage);
+    for (const auto& [full, score] : scores.items()) there.push_back(full);
+    score_ = full_score_name(plan_.score, there);
+    lower_is_better_ = scores[score_].value("better", "lower") == "lower";
   }
 
   // Of any run of the strategy that has one.
@@ -235,11 +243,11 @@ class Ablation {
   }
 
   // Every strategy's entry; differences are not corrected yet.
-  std::vector<Entry> entries(const Measure& measure, int64_t comparisons) const {
+  std::vector<Entry> entries(const Measure& measure) const {
     const auto baseline = values(baseline_, measure);
     std::vector<Entry> result;
     for (size_t i = 0; i < count(); ++i) {
-      result.push_back(entry_of(values(i, measure), i == baseline_ ? nullptr : &baseline, comparisons));
+      result.push_back(entry_of(values(i, measure), i == baseline_ ? nullptr : &baseline));
     }
     return result;
   }
@@ -269,12 +277,10 @@ class Ablation {
     Json json = Json::object();
     for (const auto& [key, title] : {std::pair{"kurtosis", "kurtosis"}, {"max_over_std", "largest weight over std"}}) {
       const std::string wanted = key;
-      auto found = entries(
-          [&](const QuantizedCell& c) -> std::optional<double> {
-            if (!c.study.is_object()) return std::nullopt;
-            return mean_over_layers(c.study["before"]["layers"], wanted);
-          },
-          std::ssize(plan_.strategies) - 1);
+      auto found = entries([&](const QuantizedCell& c) -> std::optional<double> {
+        if (!c.study.is_object()) return std::nullopt;
+        return mean_over_layers(c.study["before"]["layers"], wanted);
+      });
       correct_all({&found});
       json[key] = table(found);
       for (size_t i = 0; i < count(); ++i) {
@@ -284,9 +290,9 @@ class Ablation {
         const auto verdict = !is_significant(found[i])            ? "the seeds cannot tell them apart"
                              : found[i].difference->mean.mean < 0 ? "it reduces it"
                                                                   : "it raises it";
-        answers_.push_back(fmt::format(
-            "Tails, {} (mean over layers): {} ends training at {}, {} at {}; difference {}: {}.", title, name(i),
-            with_interval(mean), plan_.baseline, with_interval(base), difference_text(found[i]), verdict));
+        answer(kTails, fmt::format("Tails, {} (mean over layers): {} ends training at {}, {} at {}; difference {}: {}.",
+                                   title, name(i), with_interval(mean), plan_.baseline, with_interval(base),
+                                   difference_text(found[i]), verdict));
       }
     }
     return json;
@@ -344,17 +350,20 @@ class Ablation {
     Json json = Json::array();
     for (size_t i = 0; i < count(); ++i) {
       const auto largest =
-          entry_of(values(i, [](const QuantizedCell& c) { return gradient_share(c, "max_towards_zero"); }), nullptr, 1);
-      if (!largest.mean) continue;
+          entry_of(values(i, [](const QuantizedCell& c) { return gradient_share(c, "max_towards_zero"); }), nullptr);
+      if (!largest.mean) {
+        answer_uncounted(i);
+        continue;
+      }
       const auto all =
-          entry_of(values(i, [](const QuantizedCell& c) { return gradient_share(c, "all_towards_zero"); }), nullptr, 1);
+          entry_of(values(i, [](const QuantizedCell& c) { return gradient_share(c, "all_towards_zero"); }), nullptr);
       Json layers = Json::array();
       Texts by_layer;
       for (const Json& layer : (*first_)["before"]["layers"]) {
         const auto layer_name = layer["name"].get<std::string>();
         const auto entry = entry_of(
             values(i, [&](const QuantizedCell& c) { return gradient_share(c, "max_towards_zero", layer_name); }),
-            nullptr, 1);
+            nullptr);
         auto row = to_json(entry);
         row["layer"] = layer_name;
         if (entry.mean) by_layer.push_back(fmt::format("{} {:.1f} %", layer_name, 100 * entry.mean->mean));
@@ -373,20 +382,34 @@ class Ablation {
                                         : fmt::format("{:.1f} % [{:.1f}, {:.1f}]", 100 * interval.mean,
                                                       100 * interval.low, 100 * interval.high);
       };
-      answers_.push_back(fmt::format(
-          "Gradient of the largest weight, {}: it points towards zero in {} of {:.0f} updates over all runs, layers "
-          "averaged ({}); of all weights {} do. {}",
-          name(i), percent(*largest.mean), updates, fmt::join(by_layer, ", "),
-          all.mean ? percent(*all.mean) : std::string("an unknown share"),
-          largest.mean->mean > 0.999 ? "As the paper says, practically always."
-                                     : "The paper’s claim that it always does is not what happens."));
+      answer(kGradient, fmt::format("Gradient of the largest weight, {}: it points towards zero in {} of {:.0f} "
+                                    "updates over all runs, layers averaged ({}); of all weights {} do. {}",
+                                    name(i), percent(*largest.mean), updates, fmt::join(by_layer, ", "),
+                                    all.mean ? percent(*all.mean) : std::string("an unknown share"),
+                                    largest.mean->mean > 0.999
+                                        ? "As Cai & Li (2019) say, practically always."
+                                        : "Cai & Li’s (2019) claim that it always does is not what happens."));
     }
     return json;
   }
 
+  // Quantizers whose runs have no direction counted.
+  void answer_uncounted(size_t strategy) {
+    const auto has_quantizer = [](const Json& line) { return line.contains("weights_g"); };
+    bool any = false;
+    for (size_t seed = 0; seed < plan_.seeds.size(); ++seed) {
+      any = any || std::ranges::any_of(cell(strategy, seed).metrics, has_quantizer);
+    }
+    if (!any) return;
+    answer(kGradient, fmt::format("Gradient of the largest weight, {}: not counted: {}.", name(strategy),
+                                  fact(strategy, "parametrization") == "weight_norm"
+                                      ? "weight norm trains a direction and a gain, not the weight that is rounded"
+                                      : "updates were captured; run with execution=eager"));
+  }
+
   Json before() const {
     if (score_.empty()) return Json::array();
-    auto found = entries([&](const QuantizedCell& c) { return score_before(c); }, std::ssize(plan_.strategies) - 1);
+    auto found = entries([&](const QuantizedCell& c) { return score_before(c); });
     correct_all({&found});
     return table(found);
   }
@@ -419,20 +442,19 @@ class Ablation {
     const auto keys = arm_keys();
     std::vector<ArmTable> tables;
     for (const auto& key : keys) {
-      const auto in_arm = [&](const Measure& measure) { return entries(measure, (std::ssize(plan_.strategies) - 1)); };
       const auto at = [&](const std::string& what) {
-        return in_arm([&](const QuantizedCell& c) -> std::optional<double> {
+        return entries([&](const QuantizedCell& c) -> std::optional<double> {
           const auto* arm = find_arm(c.study, key.arm, key.per, key.bits);
           return arm == nullptr ? std::nullopt : number_of(*arm, what);
         });
       };
       ArmTable table{key, at("sqnr_db"), at("psnr_db"), {}, {}};
       if (!score_.empty()) {
-        table.score = in_arm([&](const QuantizedCell& c) -> std::optional<double> {
+        table.score = entries([&](const QuantizedCell& c) -> std::optional<double> {
           const auto* arm = find_arm(c.study, key.arm, key.per, key.bits);
           return arm == nullptr ? std::nullopt : score_in(*arm);
         });
-        table.loss = in_arm([&](const QuantizedCell& c) -> std::optional<double> {
+        table.loss = entries([&](const QuantizedCell& c) -> std::optional<double> {
           const auto* arm = find_arm(c.study, key.arm, key.per, key.bits);
           if (arm == nullptr) return std::nullopt;
           const auto after = score_in(*arm), first = score_before(c);
@@ -504,57 +526,90 @@ class Ablation {
     auto text =
         fmt::format("Rounding by {}: {} against {}, {}: better at {} bits, worse at {} bits, not told apart at {} bits",
                     title, name(strategy), plan_.baseline, what, list(helps), list(harms), list(open));
-    // Every number with its interval is in the tables; the score's are what the question is about.
-    if (what == score_) {
+    // Every number with its interval is in the tables; the score's are what the question is about, and without scores
+    // the weights'.
+    if (score_.empty() ? member == &ArmTable::sqnr : member == &ArmTable::score) {
       text += fmt::format(" ({} minus {}: {})", name(strategy), plan_.baseline, fmt::join(all, "; "));
     }
-    answers_.push_back(text + ".");
+    answer(kRounding, text + ".");
   }
 
-  // Strategies that were trained with their rounding, on their own grid, beside the baseline rounded afterwards.
+  // A strategy that was trained with its rounding, on its own grid, beside the baseline rounded afterwards.
+  struct TrainedRow {
+    size_t strategy;
+    int64_t bits;
+    std::string rival;
+    Entry entry;
+  };
+
   Json trained() {
+    if (score_.empty()) return Json::array();
+    std::vector<TrainedRow> rows;
+    for (size_t i = 0; i < count(); ++i) add_trained(i, rows);
+    std::vector<Entry*> family;
+    for (auto& row : rows) family.push_back(&row.entry);
+    correct(family);
     Json json = Json::array();
-    if (score_.empty()) return json;
-    for (size_t i = 0; i < count(); ++i) {
-      std::optional<int64_t> bits;
-      std::string per;
-      const auto own = values(i, [&](const QuantizedCell& c) -> std::optional<double> {
-        if (!c.study.is_object()) return std::nullopt;
-        for (const Json& arm : c.study["arms"]) {
-          if (arm["arm"] != "trained") continue;
-          bits = arm["bits"].get<int64_t>();
-          per = arm["per"];
-          return score_in(arm);
-        }
-        return std::nullopt;
-      });
-      if (!bits) continue;
-      for (const std::string rival : {"max", "mse"}) {
-        const auto theirs = values(baseline_, [&](const QuantizedCell& c) -> std::optional<double> {
-          const auto* arm = find_arm(c.study, rival, per, *bits);
-          return arm == nullptr ? std::nullopt : score_in(*arm);
-        });
-        const auto entry = entry_of(own, &theirs, 1);
-        if (!entry.difference || !entry.mean) continue;
-        auto row = to_json(entry);
-        row["strategy"] = name(i);
-        row["bits"] = *bits;
-        row["rival"] = rival;
-        json.push_back(std::move(row));
-        const auto& difference = *entry.difference;
-        const bool better = (difference.mean.mean < 0) == lower_is_better_;
-        answers_.push_back(
-            fmt::format("Training with the rounding itself: {} at {} bits on its own grid has {} {}; minus that of {} "
-                        "rounded to as many afterwards by {}: {}, p {}: {}.",
-                        name(i), *bits, score_, with_interval(*entry.mean), plan_.baseline,
-                        rival == "max" ? "max scale" : "least-error clip", with_interval(difference.mean),
-                        relation_of_p(difference.p),
-                        difference.p > kLevel ? "not told apart"
-                        : better              ? "training with it is better"
-                                              : "training with it is worse"));
-      }
+    for (const auto& [strategy, bits, rival, entry] : rows) {
+      auto row = to_json(entry);
+      row["strategy"] = name(strategy);
+      row["bits"] = bits;
+      row["rival"] = rival;
+      json.push_back(std::move(row));
+      const bool better = (entry.difference->mean.mean < 0) == lower_is_better_;
+      answer(kTraining,
+             fmt::format("Training with the rounding itself: {} at {} bits on its own grid has {} {}; minus that of {} "
+                         "rounded to as many afterwards by {}: {}: {}.",
+                         name(strategy), bits, score_, with_interval(*entry.mean), plan_.baseline, scale_name(rival),
+                         difference_text(entry),
+                         !is_significant(entry) ? "not told apart"
+                         : better               ? "training with it is better"
+                                                : "training with it is worse"));
     }
     return json;
+  }
+
+  // Adds the strategy's rows, one for each way to round the baseline to the same bits in every layer.
+  void add_trained(size_t strategy, std::vector<TrainedRow>& rows) {
+    const Json* own_arm = nullptr;
+    const auto own = values(strategy, [&](const QuantizedCell& c) -> std::optional<double> {
+      if (!c.study.is_object()) return std::nullopt;
+      for (const Json& arm : c.study["arms"]) {
+        if (arm["arm"] != "trained") continue;
+        own_arm = &arm;
+        return score_in(arm);
+      }
+      return std::nullopt;
+    });
+    if (own_arm == nullptr) return;
+    const auto bits = (*own_arm)["bits"].get<int64_t>();
+    const auto per = (*own_arm)["per"].get<std::string>();
+    const auto own_bits = layer_bits(*own_arm);
+    bool differs = false;
+    for (const std::string rival : {"max", "mse"}) {
+      const auto theirs = values(baseline_, [&](const QuantizedCell& c) -> std::optional<double> {
+        const auto* arm = find_arm(c.study, rival, per, bits);
+        if (arm == nullptr) return std::nullopt;
+        if (layer_bits(*arm) == own_bits) return score_in(*arm);
+        differs = true;
+        return std::nullopt;
+      });
+      auto entry = entry_of(own, &theirs);
+      if (entry.difference) rows.push_back({strategy, bits, rival, std::move(entry)});
+    }
+    if (differs) answer_other_bits(strategy, bits, own_bits);
+  }
+
+  void answer_other_bits(size_t strategy, int64_t bits, const std::vector<int64_t>& own_bits) {
+    // Rounding afterwards gives all inner layers the same bits, and the two outer ones theirs.
+    const auto outer = own_bits.front();
+    bool possible = own_bits.back() == outer && outer >= 2 && outer <= 8;
+    for (size_t i = 1; i + 1 < own_bits.size(); ++i) possible = possible && own_bits[i] == bits;
+    answer(kTraining,
+           fmt::format("Training with the rounding itself: {} at {} bits on its own grid is not compared: {}.",
+                       name(strategy), bits,
+                       possible ? fmt::format("the outer layers have other bits; quantize with --first-last {}", outer)
+                                : "some of its layers are not rounded, and those rounded afterwards all are"));
   }
 
   // Densities of each layer's weights before rounding, of the first seed that has them.
@@ -577,8 +632,12 @@ class Ablation {
     return json;
   }
 
-  // Of the first seed that all strategies have.
+  // Of the first seed that all strategies have, in one way to round: by the least-error clip where there is one.
   Json pictures() const {
+    const auto keys = arm_keys();
+    auto chosen = std::ranges::find(keys, "mse", &ArmKey::arm);
+    if (chosen == keys.end()) chosen = keys.begin();
+    const auto way = chosen == keys.end() ? ArmKey{} : *chosen;
     for (size_t seed = 0; seed < plan_.seeds.size(); ++seed) {
       Json rows = Json::array();
       for (size_t i = 0; i < count(); ++i) {
@@ -590,14 +649,23 @@ class Ablation {
         };
         add("before", found.study["before"]);
         for (const Json& arm : found.study["arms"]) {
-          if (arm["arm"] == "max") continue;
-          add(fmt::format("{} bits{}", arm["bits"].get<int64_t>(), arm["arm"] == "trained" ? ", as trained" : ""), arm);
+          const bool trained = arm["arm"] == "trained";
+          if (!trained && (arm["arm"] != way.arm || arm["per"] != way.per)) continue;
+          add(fmt::format("{} bits{}", arm["bits"].get<int64_t>(), trained ? ", as trained" : ""), arm);
         }
-        rows.push_back({{"strategy", name(i)}, {"seed", plan_.seeds[seed]}, {"images", images}});
+        rows.push_back({{"strategy", name(i)},
+                        {"seed", plan_.seeds[seed]},
+                        {"arm", way.arm},
+                        {"per", way.per},
+                        {"images", images}});
       }
       if (rows.size() == count()) return rows;
     }
     return Json::array();
+  }
+
+  void answer(const char* question, const std::string& text) {
+    answers_.push_back({{"question", question}, {"text", text}});
   }
 
   const AblationPlan& plan_;
@@ -606,7 +674,7 @@ class Ablation {
   const Json* first_ = nullptr;
   std::string score_;
   bool lower_is_better_ = true;
-  Texts answers_;
+  Json answers_ = Json::array();
 };
 
 }  // namespace

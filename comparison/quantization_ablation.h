@@ -29,8 +29,9 @@ struct AblationPlan {
 // strategy, in the plan's order, else std::invalid_argument. Differences are paired by seed, strategy minus baseline,
 // with Student's intervals and Holm's correction over the strategies (and bits) of one table.
 // Returns the contract of a comparison's quantization.json: {name, baseline, seeds, strategies, score, lower_is_better,
-// shapes, gradients, arms, trained, histograms, pictures, answers}; `answers` are sentences made of these numbers.
-// Errors: UserError where no run is finished or no score fits the name.
+// protocol, definitions, shapes, gradients, before, arms, trained, histograms, pictures, answers}; `answers` are
+// sentences made of these numbers, {question, text}.
+// Errors: UserError where no run is finished, and where no score fits the name or several do.
 nlohmann::ordered_json quantization_ablation(const AblationPlan& plan, const std::vector<QuantizedCell>& cells);
 
 }  // namespace sgan

@@ -14,6 +14,34 @@
 #include "run/format.h"
 
 namespace sgan {
+
+std::string full_score_name(const std::string& wanted, const Texts& names) {
+  Texts matches;
+  for (const std::string& name : names) {
+    if (name == wanted) return name;
+    if (name.starts_with(wanted + "_")) matches.push_back(name);
+  }
+  if (matches.size() == 1) return matches.front();
+  Texts there;
+  for (const std::string& name : matches.empty() ? names : matches) there.push_back(printable(name));
+  if (!matches.empty()) {
+    throw UserError(
+        fmt::format("the score '{}' of the comparison fits several that its runs have: {}. "
+                    "Name one of them in full under 'scores'",
+                    printable(wanted), fmt::join(there, ", ")));
+  }
+  if (there.empty()) {
+    throw UserError(
+        fmt::format("no run of the comparison has any score yet, so '{}' cannot be compared. Wait for the "
+                    "first evaluation, or run `spectral-gan evaluate` on finished runs",
+                    printable(wanted)));
+  }
+  throw UserError(
+      fmt::format("no run of the comparison has the score '{}'. There are: {}. Name one of them under "
+                  "'scores', or run `spectral-gan evaluate` on the runs with the metric that is missing",
+                  printable(wanted), fmt::join(there, ", ")));
+}
+
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
@@ -57,37 +85,14 @@ std::string run_name(const RunResult& run) {
   return fmt::format("{}, seed {}", printable(run.strategy), run.seed);
 }
 
-// The full name that a plan's "fd" means.
-std::string full_name(const std::string& wanted, const std::vector<RunResult>& results) {
-  Texts names, matches;
+Texts score_names(const std::vector<RunResult>& results) {
+  Texts names;
   for (const RunResult& run : results) {
     for (const auto& [name, points] : run.scores) {
       if (std::ranges::find(names, name) == names.end()) names.push_back(name);
     }
   }
-  for (const std::string& name : names) {
-    if (name == wanted) return name;
-    if (name.starts_with(wanted + "_")) matches.push_back(name);
-  }
-  if (matches.size() == 1) return matches.front();
-  Texts there;
-  for (const std::string& name : matches.empty() ? names : matches) there.push_back(printable(name));
-  if (!matches.empty()) {
-    throw UserError(
-        fmt::format("the score '{}' of the comparison fits several that its runs have: {}. "
-                    "Name one of them in full under 'scores'",
-                    printable(wanted), fmt::join(there, ", ")));
-  }
-  if (there.empty()) {
-    throw UserError(
-        fmt::format("no run of the comparison has any score yet, so '{}' cannot be compared. Wait for the "
-                    "first evaluation, or run `spectral-gan evaluate` on finished runs",
-                    printable(wanted)));
-  }
-  throw UserError(
-      fmt::format("no run of the comparison has the score '{}'. There are: {}. Name one of them under "
-                  "'scores', or run `spectral-gan evaluate` on the runs with the metric that is missing",
-                  printable(wanted), fmt::join(there, ", ")));
+  return names;
 }
 
 bool is_lower_better(const std::string& score, const std::vector<RunResult>& results) {
@@ -401,7 +406,7 @@ Summary summarize(const ComparisonPlan& plan, const std::vector<RunResult>& resu
   summary.steps = common_steps(results);
   for (size_t i = 0; i < grid.strategies(); ++i) summary.strategies.push_back(info_of(grid, i, plan.strategies[i]));
   for (const std::string& wanted : plan.scores) {
-    const std::string name = full_name(wanted, results);
+    const std::string name = full_score_name(wanted, score_names(results));
     if (std::ranges::find(summary.scores, name, &ScoreSummary::name) != summary.scores.end()) continue;
     summary.scores.push_back(score_of(grid, name));
     add_missing_scores(grid, summary.scores.back(), summary.strategies);

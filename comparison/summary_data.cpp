@@ -10,11 +10,12 @@
 #include "run/format.h"
 
 namespace sgan {
-namespace {
 
 Json json_number(double value) {
   return std::isfinite(value) ? Json(value) : Json(nullptr);
 }
+
+namespace {
 
 template <class T>
 Json json_optional(const std::optional<T>& value) {

@@ -9,7 +9,8 @@
 
 #include "comparison/summary.h"
 
-// What tables, files and sentences about a summary have in common. For comparison/*.cpp.
+// What tables, files and sentences about a summary have in common. For comparison/*.cpp, and for
+// what writes the same elsewhere.
 
 namespace sgan {
 
@@ -19,6 +20,10 @@ using Texts = std::vector<std::string>;
 constexpr std::string_view kNone = "–";  // a cell without a value
 
 std::string number(double value);
+// As JSON has it, which knows no infinity: null where it is not finite.
+Json json_number(double value);
+// The one of a run's scores that a plan's "fd" or full name means. Errors: UserError where none fits or several do.
+std::string full_score_name(const std::string& wanted, const Texts& names);
 // A difference as a gain over the baseline: positive where the strategy is better.
 double gain(double difference, bool lower_is_better);
 int64_t pairs_of(const StrategyScore& strategy);

@@ -5,6 +5,7 @@
 
 #include "configs/error.h"
 #include "configs/loader.h"
+#include "configs/strategy.h"
 
 namespace sgan {
 namespace {
@@ -26,9 +27,8 @@ void check_norm(const char* network, NetworkKind kind, NormKind norm) {
 void check_slope(const Config& config) {
   const NormKind norm = config.discriminator.norm;
   const bool gradient_normalization = config.discriminator.gradient_normalization;
-  const auto on_gradient = std::ranges::find_if(config.penalties, [](const PenaltyOptions& penalty) {
-    return penalty.kind != PenaltyKind::spectral && penalty.kind != PenaltyKind::orthogonal;
-  });
+  const auto on_gradient = std::ranges::find_if(
+      config.penalties, [](const PenaltyOptions& penalty) { return !is_on_weights(penalty.kind); });
   const bool has_penalty = on_gradient != config.penalties.end();
   // Statistics of the batch make D(x) depend on all of it (Gulrajani et al. 2017, section 4).
   if (norm == NormKind::batch || norm == NormKind::mean_only_batch) {
@@ -103,7 +103,9 @@ void check_config(const Config& config) {
   if (config.quantizer.activation_bits > 0 && config.generator.quantizer == QuantizerKind::none) {
     fail(
         "quantizer.activation_bits is {}, but generator.quantizer is none, and only a quantized generator's "
-        "activations are rounded; set generator.quantizer=wnq, or quantizer.activation_bits=0.",
+        "activations are rounded; set generator.quantizer to dorefa, twn or wnq (a reconstruction of Cai & Li 2019), "
+        "or "
+        "quantizer.activation_bits=0.",
         config.quantizer.activation_bits);
   }
   const TrainOptions& train = config.train;

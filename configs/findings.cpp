@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "configs/metrics.h"
+#include "configs/strategy.h"
 
 namespace sgan {
 namespace {
@@ -22,10 +23,6 @@ bool clips(const Config& config) {
 bool has_spectral_weights(const Config& config) {
   const auto weight = config.discriminator.weight;
   return weight != WeightKind::none && weight != WeightKind::weight_norm;
-}
-
-bool is_on_weights(PenaltyKind kind) {
-  return kind == PenaltyKind::spectral || kind == PenaltyKind::orthogonal;
 }
 
 bool has_penalty(const Config& config) {
@@ -299,7 +296,8 @@ const std::vector<Rule<Config>>& rules() {
        "Karras et al. 2020 (StyleGAN2), section 3.1", "every: 16"},
       {warning, "penalties, discriminator.weight",
        [](const Config& c) -> std::string {
-         const bool meant = has_spectral_weights(c) && has_penalty(c, PenaltyKind::spectral);
+         // The penalty is on the same reshaped weights; the other kinds divide by another operator's norm.
+         const bool meant = c.discriminator.weight == WeightKind::spectral && has_penalty(c, PenaltyKind::spectral);
          return meant ? "penalties has spectral on weights that spectral normalization has divided by their singular "
                         "value already"
                       : "";

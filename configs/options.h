@@ -47,6 +47,7 @@ enum class QuantizerGroup { layer, channel };
 enum class QuantizerScale { fixed, learned, fitted };
 enum class OnCollapse { warn, stop };
 enum class OnDivergence { stop, rollback };
+enum class BatchNormScope { synchronized, per_process };
 
 // The names of an enum's values, in the order of help texts. Every enum above has one specialization.
 template <class Enum>
@@ -92,6 +93,7 @@ SGAN_NAMES(QuantizerGroup, {layer, "layer"}, {channel, "channel"});
 SGAN_NAMES(QuantizerScale, {fixed, "fixed"}, {learned, "learned"}, {fitted, "fitted"});
 SGAN_NAMES(OnCollapse, {warn, "warn"}, {stop, "stop"});
 SGAN_NAMES(OnDivergence, {stop, "stop"}, {rollback, "rollback"});
+SGAN_NAMES(BatchNormScope, {synchronized, "synchronized"}, {per_process, "per_process"});
 
 #undef SGAN_NAMES
 
@@ -270,6 +272,11 @@ struct WatchdogOptions {
   double rollback_lr = 0.5;
 };
 
+// What several processes that train one run do otherwise than one.
+struct ParallelOptions {
+  BatchNormScope batch_norm = BatchNormScope::synchronized;
+};
+
 // A whole run. The names of the members are the keys of the file.
 struct Config {
   std::string name = "run";
@@ -299,6 +306,7 @@ struct Config {
   LipschitzOptions lipschitz;
   EvaluationOptions evaluation;
   WatchdogOptions watchdog;
+  ParallelOptions parallel;
 };
 
 // True for the data kinds whose samples are points in the plane, (N, 2), instead of images.

@@ -69,6 +69,7 @@ constexpr int64_t kBillion = 1'000'000'000;
 constexpr Integers kSteps{0, kBillion};
 constexpr Integers kWidth{1, 4096};
 constexpr Numbers kPositive{0.0, false};
+constexpr Numbers kPositiveFloat{0.0, false, 3.4e38};  // of numbers that meet float32 weights, whose largest it is
 constexpr Numbers kNotNegative{0.0, true};
 constexpr Numbers kBelowOne{0.0, true, 1.0};
 constexpr Text kAnyPath{"a path, or \"\"", [](const std::string&) { return true; }};
@@ -195,7 +196,7 @@ std::vector<KeyOf<OptimizerOptions>> optimizer_schema() {
   const auto key = [](auto... row) { return make_key<OptimizerOptions>(row...); };
   return {
       key(MEMBER(kind), "Update rule."),
-      key(MEMBER(lr), kPositive, "Learning rate: length of a step along the gradient."),
+      key(MEMBER(lr), kPositiveFloat, "Learning rate: length of a step along the gradient."),
       key(MEMBER(beta1), kBelowOne, "adam: share of the gradient's running mean that a step keeps."),
       key(MEMBER(beta2), kBelowOne, "adam: share of the squared gradient's running mean that a step keeps."),
       key(MEMBER(alpha), kBelowOne, "rmsprop: share of the squared gradient's running mean that a step keeps."),
@@ -233,6 +234,23 @@ Key penalties_key() {
       nullptr,
       get};
 }
+
+// Of keys that both networks have.
+constexpr const char* kArchitectureHelp =
+    "Architecture: mlp (fully connected); for images dcgan, sn_cnn (Miyato et al. 2018, table 3), sn_cnn_public "
+    "(as public code has it) or sn_resnet (their tables 4 to 6).";
+constexpr const char* kChannelsHelp =
+    "mlp: units of a hidden layer; dcgan: channels of the layer nearest to the image; sn_*: 64 gives the "
+    "published widths, which are multiples of it.";
+constexpr const char* kDepthHelp = "mlp: hidden layers; the others' depth follows from the image size.";
+constexpr const char* kWeightHelp =
+    "Parametrization of the weights; spectral divides each by the largest singular value of its reshaped matrix, "
+    "spectral_operator by the norm of the layer itself, spectral_bidirectional by the mean over two reshapes; "
+    "weight_norm splits it into direction and gain.";
+constexpr const char* kQuantizerHelp =
+    "Rounds the weights in every forward pass and lets gradients pass straight through (quantizer.*): wnq after "
+    "division by the largest magnitude (a reconstruction of Cai & Li 2019), dorefa (Zhou et al. 2016), twn to "
+    "three values (Li & Liu 2016).";
 
 std::vector<Key> make_schema() {
   const auto key = [](auto... row) { return make_key<Config>(row...); };
@@ -280,47 +298,25 @@ std::vector<Key> make_schema() {
       key(MEMBER(data.std), kPositive,
           "ring, grid, swiss_roll: standard deviation of the noise around a mode or the curve."),
 
-      key(MEMBER(generator.kind),
-          "Architecture: mlp (fully connected); for images dcgan, sn_cnn (Miyato et al. 2018, table 3), sn_cnn_public "
-          "(as public code has it) or sn_resnet (their tables 4 to 6)."),
+      key(MEMBER(generator.kind), kArchitectureHelp),
       key(MEMBER(generator.latent), kWidth, "Length of the random vector that one sample is made from."),
       key(MEMBER(generator.prior), "Distribution of its entries: normal, N(0, 1), or uniform, U(-1, 1)."),
-      key(MEMBER(generator.channels), kWidth,
-          "mlp: units of a hidden layer; dcgan: channels of the layer nearest to the image; sn_*: 64 gives the "
-          "published widths, which are multiples of it."),
-      key(MEMBER(generator.depth), Integers{1, 32},
-          "mlp: hidden layers; the others' depth follows from the image size."),
+      key(MEMBER(generator.channels), kWidth, kChannelsHelp),
+      key(MEMBER(generator.depth), Integers{1, 32}, kDepthHelp),
       key(MEMBER(generator.norm), "Normalization of the hidden layers' outputs."),
-      key(MEMBER(generator.weight),
-          "Parametrization of the weights; spectral divides each by the largest singular value of its reshaped matrix, "
-          "spectral_operator by the norm of the layer itself, spectral_bidirectional by the mean over two reshapes; "
-          "weight_norm splits it into direction and gain."),
-      key(MEMBER(generator.quantizer),
-          "Rounds the weights in every forward pass and lets gradients pass straight through (quantizer.*): wnq after "
-          "division by the largest magnitude (a reconstruction of Cai & Li 2019), dorefa (Zhou et al. 2016), twn to "
-          "three values (Li & Liu 2016)."),
+      key(MEMBER(generator.weight), kWeightHelp),
+      key(MEMBER(generator.quantizer), kQuantizerHelp),
 
-      key(MEMBER(discriminator.kind),
-          "Architecture: mlp (fully connected); for images dcgan, sn_cnn (Miyato et al. 2018, table 3), sn_cnn_public "
-          "(as public code has it) or sn_resnet (their tables 4 to 6)."),
-      key(MEMBER(discriminator.channels), kWidth,
-          "mlp: units of a hidden layer; dcgan: channels of the layer nearest to the image; sn_*: 64 gives the "
-          "published widths, which are multiples of it."),
-      key(MEMBER(discriminator.depth), Integers{1, 32},
-          "mlp: hidden layers; the others' depth follows from the image size."),
+      key(MEMBER(discriminator.kind), kArchitectureHelp),
+      key(MEMBER(discriminator.channels), kWidth, kChannelsHelp),
+      key(MEMBER(discriminator.depth), Integers{1, 32}, kDepthHelp),
       key(MEMBER(discriminator.norm),
           "Normalization of the hidden layers' outputs; batch and mean_only_batch exclude gradient penalties."),
-      key(MEMBER(discriminator.weight),
-          "Parametrization of the weights; spectral divides each by the largest singular value of its reshaped matrix, "
-          "spectral_operator by the norm of the layer itself, spectral_bidirectional by the mean over two reshapes; "
-          "weight_norm splits it into direction and gain."),
+      key(MEMBER(discriminator.weight), kWeightHelp),
       key(MEMBER(discriminator.gradient_normalization),
           "Train f / (norm of its gradient + absolute f) in place of the discriminator's output f (GN-GAN, Wu et al. "
           "2021)."),
-      key(MEMBER(discriminator.quantizer),
-          "Rounds the weights in every forward pass and lets gradients pass straight through (quantizer.*): wnq after "
-          "division by the largest magnitude (a reconstruction of Cai & Li 2019), dorefa (Zhou et al. 2016), twn to "
-          "three values (Li & Liu 2016)."),
+      key(MEMBER(discriminator.quantizer), kQuantizerHelp),
 
       key(MEMBER(spectral.power_iterations), Integers{1, 1000},
           "Power iterations per discriminator update, by which the singular value is tracked."),
@@ -339,13 +335,16 @@ std::vector<Key> make_schema() {
           "1 (Salimans & Kingma 2016, section 3)."),
 
       key(MEMBER(quantizer.bits), Integers{0, 8},
-          "Bits of a weight, 2 to 8; 0 rounds nothing, which leaves wnq's normalization alone. twn always has 2."),
+          "Bits of a weight, 2 to 8; 0 rounds nothing, which leaves max-normalization alone of the reconstructed wnq. "
+          "twn "
+          "always has 2."),
       key(MEMBER(quantizer.first_last_bits), Integers{0, 8},
-          "The same for a network's first and last layer, which lose most; twn takes wnq there."),
+          "The same for a network's first and last layer, which lose most; twn takes the reconstructed wnq there."),
       key(MEMBER(quantizer.per),
           "Weights that share a largest magnitude and a scale: a layer's or an output channel's."),
       key(MEMBER(quantizer.scale),
-          "Factor on the rounded weights of wnq and dorefa: what the largest magnitude was at the start (fixed), "
+          "Factor on the rounded weights of the reconstructed wnq and of dorefa: what the largest magnitude was at the "
+          "start (fixed), "
           "trained from there (learned), or the one with the least squared error in each pass (fitted). twn fits its "
           "own."),
       key(MEMBER(quantizer.activation_bits), Integers{0, 8},
@@ -361,7 +360,7 @@ std::vector<Key> make_schema() {
 
       key(MEMBER(constraint.kind),
           "Applied to the discriminator's weights after each of its updates; clip cuts them to [-clip, clip]."),
-      key(MEMBER(constraint.clip), kPositive, "clip: largest absolute value of a weight."),
+      key(MEMBER(constraint.clip), kPositiveFloat, "clip: largest absolute value of a weight."),
   };
 
   append(keys, MEMBER(optimizer.generator), optimizer_schema());
@@ -435,6 +434,10 @@ std::vector<Key> make_schema() {
       key(MEMBER(watchdog.rollbacks), Integers{1, 100}, "Rollbacks of one run, after which divergence stops it."),
       key(MEMBER(watchdog.rollback_lr), Numbers{0.0, false, 1.0},
           "Factor of both learning rates at each rollback; without it the same steps would follow."),
+
+      key(MEMBER(parallel.batch_norm),
+          "What batch norms see where several processes train one run: the whole batch (synchronized), as one process "
+          "would, or each process its own samples (per_process), which saves messages."),
   };
   std::ranges::move(rest, std::back_inserter(keys));
   return keys;

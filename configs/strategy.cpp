@@ -13,14 +13,17 @@ std::string strategy_name(const Config& config) {
   add(name_of(config.discriminator.norm));
   if (config.discriminator.gradient_normalization) add("gn");
   for (const auto& penalty : config.penalties) {
-    const bool on_weights = penalty.kind == PenaltyKind::spectral || penalty.kind == PenaltyKind::orthogonal;
-    add(std::string(name_of(penalty.kind)) + (on_weights ? "_penalty" : ""));
+    add(std::string(name_of(penalty.kind)) + (is_on_weights(penalty.kind) ? "_penalty" : ""));
   }
   add(name_of(config.constraint.kind));
   if (config.discriminator.quantizer != QuantizerKind::none) {
     add(std::string(name_of(config.discriminator.quantizer)) + "_weights");
   }
   return name.empty() ? "none" : name;
+}
+
+bool is_on_weights(PenaltyKind kind) {
+  return kind == PenaltyKind::spectral || kind == PenaltyKind::orthogonal;
 }
 
 }  // namespace sgan

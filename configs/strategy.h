@@ -11,4 +11,7 @@ namespace sgan {
 // penalties, constraint.
 std::string strategy_name(const Config& config);
 
+// Whether a penalty is on the weights; the others are on the critic's gradient.
+bool is_on_weights(PenaltyKind kind);
+
 }  // namespace sgan

@@ -13,6 +13,8 @@
 #include <exception>
 #include <utility>
 
+#include "cuda/nccl.h"
+
 namespace sgan {
 namespace {
 
@@ -188,6 +190,13 @@ class Backend final : public CudaBackend {
     stop.record(stream);
     stop.synchronize();
     return start.elapsed_time(stop);
+  }
+
+  std::string make_communicator_id() const override { return make_nccl_id(); }
+
+  std::unique_ptr<CudaCommunicator> make_communicator(int device, const std::string& id, int rank,
+                                                      int size) const override {
+    return make_nccl_communicator(to_index(device), id, rank, size);
   }
 };
 

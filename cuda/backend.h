@@ -12,7 +12,7 @@
 namespace sgan {
 
 // Raised with every change of this file: the program takes a plug-in of its own version only.
-inline constexpr int kCudaInterfaceVersion = 2;
+inline constexpr int kCudaInterfaceVersion = 3;
 
 struct DeviceFacts {
   std::string name;
@@ -58,6 +58,19 @@ class CudaStream {
   virtual std::unique_ptr<CudaGraph> capture(const std::function<void()>& work) = 0;
 };
 
+// Several processes with a GPU each, which NCCL connects. All of them make the same calls in the same order.
+class CudaCommunicator {
+ public:
+  virtual ~CudaCommunicator() = default;
+  // Queues on the device's current stream: replaces the `count` values at `data`, which is memory of the device, by
+  // their sums over the processes. Any thread may abort() meanwhile.
+  virtual void sum(float* data, int64_t count) = 0;
+  virtual void sum(double* data, int64_t count) = 0;
+  // Ends what waits for the other processes, on the device and here: one of them is gone. Nothing but the destructor
+  // may follow.
+  virtual void abort() noexcept = 0;
+};
+
 class CudaBackend {
  public:
   virtual ~CudaBackend() = default;
@@ -72,6 +85,11 @@ class CudaBackend {
   virtual std::unique_ptr<CudaStream> make_stream(int device) const = 0;
   // Milliseconds that the device spends on what `work` queues on its current stream; waits for the end.
   virtual double time_ms(int device, const std::function<void()>& work) const = 0;
+  // What one process makes and tells the others, for make_communicator.
+  virtual std::string make_communicator_id() const = 0;
+  // Returns when all `size` processes have called it with the same id; rank: which of them this is, from 0.
+  virtual std::unique_ptr<CudaCommunicator> make_communicator(int device, const std::string& id, int rank,
+                                                              int size) const = 0;
 };
 
 }  // namespace sgan

@@ -5,11 +5,14 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <regex>
 #include <set>
 
 #include "configs/error.h"
+#include "models/dense_node.h"
+#include "normalization/reshape.h"
 
 namespace sgan {
 namespace {
@@ -69,10 +72,6 @@ bool is_named(const Node& node) {
 }
 const Residual* residual_of(const Node& node) {
   return std::get_if<Residual>(&node.what);
-}
-bool is_dense(const Node& node) {
-  const auto* map = std::get_if<LinearMap>(&node.what);
-  return map != nullptr && map->layer->geometry().kind == OperatorKind::linear;
 }
 
 // "prefix<i>" for the i-th node, as an nn.Sequential of the same calls has it. first: the number of the first.
@@ -306,26 +305,25 @@ class Plan {
 
   struct Spectral {
     torch::Tensor original, u, v;
+    int64_t output_dim;
     torch::Tensor effective() const {
-      const auto matrix = [&] {
-        // PyTorch's choice: the dimension of as many outputs as u has numbers.
-        if (original.size(0) == u.numel()) return original.flatten(1);
-        return original.transpose(0, 1).flatten(1);
-      }();
-      return original / torch::dot(u, matrix.mv(v));
+      // PyTorch's choice is the outputs' dimension, the second one of a transposed convolution. Its users can choose
+      // otherwise, which the length of u tells, unless there are as many inputs as outputs.
+      const int64_t dim = original.size(output_dim) == u.numel() ? output_dim : 1 - output_dim;
+      return original / torch::dot(u, reshape_to_matrix(original, dim).mv(v));
     }
   };
 
   // A weight under spectral norm in any of its forms.
   std::optional<Spectral> take_spectral(const std::string& module, int64_t output_dim) {
     const auto& parts = modules_.at(module);
-    if (has(parts, kU)) return Spectral{take(module, kOriginal), take(module, kU), take(module, kV)};
+    if (has(parts, kU)) return Spectral{take(module, kOriginal), take(module, kU), take(module, kV), output_dim};
     if (has(parts, "weight_u") && has(parts, "weight_orig")) {
       auto original = take(module, "weight_orig");
       auto u = take(module, "weight_u");
       auto v = take(module, "weight_v");
       if (!v.defined()) v = direction(original, u, output_dim);  // PyTorch before 1.0 kept u alone
-      return Spectral{original, u, v};
+      return Spectral{original, u, v, output_dim};
     }
     if (has(parts, "sn_u")) {
       // mimicry keeps u alone and, in eval mode too, computes with one power iteration more.
@@ -335,14 +333,13 @@ class Plan {
       const auto matrix = weight.flatten(1);
       auto v = unit(matrix.t().mv(u));
       u = unit(matrix.mv(v));
-      return Spectral{weight, u, v};
+      return Spectral{weight, u, v, /*output_dim=*/0};
     }
     return std::nullopt;
   }
 
   static torch::Tensor direction(const torch::Tensor& original, const torch::Tensor& u, int64_t output_dim) {
-    const auto matrix = output_dim == 0 ? original.flatten(1) : original.transpose(0, 1).flatten(1);
-    return unit(matrix.t().mv(u));
+    return unit(reshape_to_matrix(original, output_dim).t().mv(u));
   }
 
   // A weight under weight norm or without any: what the layer computes with.

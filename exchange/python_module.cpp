@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cctype>
 #include <set>
 
 #include "exchange/input_rounding.h"
+#include "models/dense_node.h"
 #include "normalization/affine_norm.h"
 #include "normalization/scale_norm.h"
 
@@ -129,9 +131,7 @@ class Writer {
                       {}};
     shape_ = signature_.input_shape;
     add(network, nodes, "", "x");
-    auto target = signature_.output_shape;
-    target.insert(target.begin(), -1);
-    network.steps.push_back(fmt::format("return x.reshape({})", tuple_of(target)));
+    network.steps.push_back(fmt::format("return x.reshape({})", tuple_of(batched(signature_.output_shape))));
     return fmt::format(fmt::runtime(kFile), fmt::arg("name", signature_.name), fmt::arg("class", network.name),
                        fmt::arg("classes", classes() + network.text()), fmt::arg("module", module_name),
                        fmt::arg("input", signature_.input), fmt::arg("input_shape", tuple_of(signature_.input_shape)));
@@ -208,19 +208,12 @@ if __name__ == "__main__":
   void add(ClassText& target, const Composition& nodes, const std::string& prefix, const std::string& x) {
     for (const Node& node : nodes) {
       if (shape_ != node.input && !is_dense(node)) {
-        auto shape = node.input;
-        shape.insert(shape.begin(), -1);
-        target.steps.push_back(fmt::format("{0} = {0}.reshape({1})", x, tuple_of(shape)));
+        target.steps.push_back(fmt::format("{0} = {0}.reshape({1})", x, tuple_of(batched(node.input))));
       }
       const auto name = node.name.substr(node.name.starts_with(prefix) ? prefix.size() : 0);
       std::visit([&](const auto& what) { emit(target, node, name, what, x); }, node.what);
       shape_ = output_shape(node);
     }
-  }
-
-  static bool is_dense(const Node& node) {
-    const auto* map = std::get_if<LinearMap>(&node.what);
-    return map != nullptr && map->layer->geometry().kind == OperatorKind::linear;
   }
 
   void emit(ClassText& target, const Node&, const std::string& name, const LinearMap& map, const std::string& x) {

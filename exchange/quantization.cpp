@@ -39,11 +39,11 @@ double density_at(int64_t count, double total, double width) {
 }
 
 // What else there is to the layers that `packed` has on grids, and everything but their weights.
-void add_rest(const NetworkImpl& network, PackedNetwork& packed) {
+void add_rest(const NetworkImpl& network, const PlainNetwork& plain, PackedNetwork& packed) {
   for (const auto& [name, layer] : network.layers()) {
     if (packed.has(name)) packed.output_dims.emplace(name, layer->geometry().output_dim());
   }
-  packed.rest = plain_network(network);
+  packed.rest = plain;
   for (const auto& [name, weight] : packed.weights) packed.rest.tensors.erase(name + ".weight");
 }
 
@@ -66,7 +66,7 @@ std::vector<torch::Tensor> weights_before_rounding(const NetworkImpl& network, c
 }
 
 PackedNetwork quantize_network(const NetworkImpl& network, const std::vector<torch::Tensor>& weights,
-                               const RoundingPlan& plan) {
+                               const PlainNetwork& plain, const RoundingPlan& plan) {
   const auto& layers = network.layers();
   TORCH_CHECK(weights.size() == layers.size(), "a network of ", layers.size(), " layers got ", weights.size(),
               " weights");
@@ -77,11 +77,11 @@ PackedNetwork quantize_network(const NetworkImpl& network, const std::vector<tor
     const auto bits = outer ? plan.first_last_bits.value_or(plan.bits) : plan.bits;
     packed.weights.emplace(name, quantize(weights[i], bits, plan.per, plan.clipping, layer->geometry().output_dim()));
   }
-  add_rest(network, packed);
+  add_rest(network, plain, packed);
   return packed;
 }
 
-PackedNetwork pack_trained(const NetworkImpl& network) {
+PackedNetwork pack_trained(const NetworkImpl& network, const PlainNetwork& plain) {
   torch::NoGradGuard no_grad;
   PackedNetwork packed;
   for (const auto& [name, layer] : network.layers()) {
@@ -89,7 +89,7 @@ PackedNetwork pack_trained(const NetworkImpl& network) {
     auto weight = layer->weight_quantizer()->quantize(layer->parametrization().effective());
     packed.weights.emplace(name, QuantizedWeight{weight.codes.cpu(), weight.span, weight.scale.cpu()});
   }
-  add_rest(network, packed);
+  add_rest(network, plain, packed);
   return packed;
 }
 

@@ -24,12 +24,13 @@ bool rounds_weights(const NetworkImpl& network);
 // normalization); of a layer without one the weight that it computes with.
 std::vector<torch::Tensor> weights_before_rounding(const NetworkImpl& network, const QuantizerOptions& options);
 
-// The network with those weights on other grids; without biases and norms changed. The record is empty.
+// The network with those weights on other grids; without biases and norms changed. plain: plain_network(network). The
+// record is empty.
 PackedNetwork quantize_network(const NetworkImpl& network, const std::vector<torch::Tensor>& weights,
-                               const RoundingPlan& plan);
+                               const PlainNetwork& plain, const RoundingPlan& plan);
 
 // The network with its weights on the grids that it was trained with; layers that round nothing stay in float32.
-PackedNetwork pack_trained(const NetworkImpl& network);
+PackedNetwork pack_trained(const NetworkImpl& network, const PlainNetwork& plain);
 
 // A curve of how dense weights are, over their value in units of `unit`; the area below it is 1.
 struct Histogram {

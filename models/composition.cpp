@@ -72,12 +72,6 @@ struct OutputIsSpent {
   bool operator()(const Residual&) const { return false; }
 };
 
-// A dense layer reads images in whatever layout they have.
-bool is_dense(const Node& node) {
-  const auto* map = std::get_if<LinearMap>(&node.what);
-  return map != nullptr && map->layer->geometry().kind == OperatorKind::linear;
-}
-
 struct Pass {
   Mode mode;
   const ApplyLayer& apply;
@@ -101,6 +95,11 @@ struct Pass {
 };
 
 }  // namespace
+
+bool is_dense(const Node& node) {
+  const auto* map = std::get_if<LinearMap>(&node.what);
+  return map != nullptr && map->layer->geometry().kind == OperatorKind::linear;
+}
 
 std::vector<int64_t> output_shape(const Node& node) {
   return std::visit(OutputShape{node.input}, node.what);

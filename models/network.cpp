@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "normalization/spectral_group.h"
+
 namespace sgan {
 namespace {
 
@@ -54,6 +56,37 @@ void draw_bias(Initialization initialization, const OperatorGeometry& geometry, 
   bias.copy_(torch::empty_like(bias).uniform_(-bound, bound, generator));
 }
 
+using Layers = std::vector<std::pair<std::string, WeightedLayer>>;
+
+// The layers' parametrizations that one batch of operations serves.
+std::vector<SpectralNormImpl*> group_of(const Layers& layers) {
+  std::vector<WeightParametrizationImpl*> all;
+  for (const auto& [name, layer] : layers) all.push_back(&layer->parametrization());
+  return choose_spectral_group(all);
+}
+
+bool contains(const std::vector<SpectralNormImpl*>& group, const WeightParametrizationImpl& parametrization) {
+  return std::find(group.begin(), group.end(), &parametrization) != group.end();
+}
+
+// effective_weight() of every layer, in their order.
+std::vector<torch::Tensor> each_effective_weight(const Layers& layers) {
+  const auto together = group_of(layers);
+  const auto grouped = together.empty() ? std::vector<torch::Tensor>{} : effective_together(together);
+  auto next = grouped.begin();
+  std::vector<torch::Tensor> weights;
+  for (const auto& [name, layer] : layers) {
+    if (!contains(together, layer->parametrization())) {
+      weights.push_back(layer->effective_weight());
+      continue;
+    }
+    const auto& quantizer = layer->weight_quantizer();
+    weights.push_back(quantizer ? quantizer->forward(*next) : *next);
+    ++next;
+  }
+  return weights;
+}
+
 // Where "block0.conv1" is registered: the child module "block0", made if missing, and "conv1".
 std::pair<torch::nn::Module*, std::string> place_of(torch::nn::Module& root, const std::string& name) {
   const auto dot = name.find('.');
@@ -70,7 +103,8 @@ std::pair<torch::nn::Module*, std::string> place_of(torch::nn::Module& root, con
 EffectiveWeights NetworkImpl::effective_weights() const {
   const FullPrecision full_precision;
   EffectiveWeights weights;
-  for (const auto& [name, layer] : layers_) weights.set(*layer, in_fast_layout(layer->effective_weight()));
+  const auto each = each_effective_weight(layers_);
+  for (size_t i = 0; i < layers_.size(); ++i) weights.set(*layers_[i].second, in_fast_layout(each[i]));
   return weights;
 }
 
@@ -78,9 +112,8 @@ EffectiveWeights NetworkImpl::frozen_weights() const {
   torch::NoGradGuard no_grad;
   const FullPrecision full_precision;
   EffectiveWeights weights;
-  for (const auto& [name, layer] : layers_) {
-    weights.set(*layer, in_fast_layout(layer->effective_weight().detach()));
-  }
+  const auto each = each_effective_weight(layers_);
+  for (size_t i = 0; i < layers_.size(); ++i) weights.set(*layers_[i].second, in_fast_layout(each[i].detach()));
   return weights;
 }
 
@@ -91,7 +124,11 @@ void NetworkImpl::store_in_fast_layout() {
 
 void NetworkImpl::advance_parametrizations() {
   const FullPrecision full_precision;
-  for (const auto& [name, layer] : layers_) layer->parametrization().advance();
+  const auto together = group_of(layers_);
+  if (!together.empty()) advance_together(together);
+  for (const auto& [name, layer] : layers_) {
+    if (!contains(together, layer->parametrization())) layer->parametrization().advance();
+  }
 }
 
 void NetworkImpl::initialize(const GeneratorFor& initial, const GeneratorFor& power) {

@@ -28,14 +28,10 @@ const Kernels* find_kernels() {
   return nullptr;
 }
 
-const Kernels*& chosen_kernels() {
+// Those in use: at first the best for this processor; null where it has neither instruction set.
+const Kernels*& kernels() {
   static const Kernels* chosen = find_kernels();
   return chosen;
-}
-
-// Those for this processor; null where it has neither instruction set.
-const Kernels* kernels() {
-  return chosen_kernels();
 }
 
 torch::Tensor channels_last(const torch::Tensor& tensor) {
@@ -300,7 +296,7 @@ struct Bilinear : torch::autograd::Function<Bilinear> {
 }  // namespace
 
 const Kernels* winograd::use_kernels(const Kernels* kernels) {
-  return std::exchange(chosen_kernels(), kernels);
+  return std::exchange(sgan::kernels(), kernels);
 }
 
 bool winograd_applies(const torch::Tensor& input, const torch::Tensor& weight, int64_t stride, int64_t padding,

@@ -74,12 +74,12 @@ QuantizedWeight quantize(const torch::Tensor& weight, int64_t bits, QuantizerGro
   if (clipping == Clipping::mse) {
     constexpr int kCandidates = 200;
     const auto whole = scale.clone();
-    auto least = torch::full_like(scale, std::numeric_limits<float>::infinity());
+    auto least = torch::full_like(scale, std::numeric_limits<double>::infinity(), torch::kDouble);
     for (int i = 0; i < kCandidates; ++i) {
       const auto candidate = whole * (1 - static_cast<double>(i) / kCandidates);
       const auto error = (candidate * rounded(candidate) / n - rows).to(torch::kDouble).square().sum(1, true);
       const auto better = error < least;
-      least = torch::where(better, error, least.to(torch::kDouble));
+      least = torch::where(better, error, least);
       scale = torch::where(better, candidate, scale);
     }
   }

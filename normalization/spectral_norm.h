@@ -19,16 +19,16 @@ class SpectralNormImpl : public SpectralParametrizationImpl {
   // R, a matrix (outputs, everything else).
   torch::Tensor reshaped() const;
 
+  // For whoever computes several together (normalization/spectral_group.h): the weight, its vectors, which are the
+  // state itself, and the rest of what decides the results.
+  using SpectralParametrizationImpl::options;
+  using SpectralParametrizationImpl::original;
+  const SingularPair& pair() const { return pair_; }
+  int64_t output_dim() const { return output_dim_; }
+
  private:
   torch::Tensor estimate() const override;
   void power_step() override;
-
-  // R for a weight with its channels last, which costs no copy: its columns in the order of memory, (kh, kw, in) and
-  // not (in, kh, kw), and a vector like v put in that order and back.
-  bool has_channels_last() const;
-  torch::Tensor reshaped_as_it_lies() const;
-  torch::Tensor to_memory_order(const torch::Tensor& v) const;
-  torch::Tensor from_memory_order(const torch::Tensor& v) const;
 
   int64_t output_dim_;
   SingularPair pair_;

@@ -26,6 +26,7 @@ class SpectralParametrizationImpl : public WeightParametrizationImpl {
   virtual void power_step() = 0;
 
   const torch::Tensor& original() const { return original_; }
+  const SpectralOptions& options() const { return options_; }
   double eps() const { return options_.eps; }
 
  private:

@@ -4,35 +4,22 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "report/figure.h"
 #include "report/html.h"
 #include "report/interval_chart.h"
+#include "report/quantization_parts.h"
 #include "report/score_names.h"
 #include "report/svg_chart.h"
-#include "run/atomic_file.h"
 #include "run/format.h"
 
 namespace sgan {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
-
-double number_at(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_number() ? found->get<double>() : kMissing;
-}
-
-std::string text_at(const Json& object, const char* key) {
-  return escape_html(object.at(key).get<std::string>());
-}
 
 std::string with_interval(const Json& object) {
   const auto mean = number_at(object, "mean");
@@ -53,11 +40,6 @@ std::string p_cell(const Json& row) {
   const auto p = number_at(row["difference"], "p_corrected");
   if (std::isnan(p)) return "–";
   return p < 0.001 ? "&lt; 0.001" : format_number(p, 2);
-}
-
-std::string arm_title(const Json& arm) {
-  return fmt::format("{}, by {}", arm["arm"] == "max" ? "max scale" : "least-error clip",
-                     arm["per"].get<std::string>());
 }
 
 // A strategy's colour, the same in every figure.
@@ -91,22 +73,18 @@ std::string introduction(const Json& result) {
   return html + html_table(table);
 }
 
-// The questions that the answers begin with the subject of.
-constexpr std::pair<std::string_view, std::string_view> kQuestions[] = {
-    {"Tails", "Does training with max-normalization shorten the weights’ tails?"},
-    {"Gradient", "Does the largest weight’s gradient point towards zero?"},
-    {"Rounding", "At which bits does it help when weights are rounded afterwards?"},
-    {"Training", "And when training rounds them already?"}};
-
+// The answers below their questions, which come in the order of their first answers.
 std::string answers(const Json& result) {
+  std::vector<std::pair<std::string, std::string>> lists;
+  for (const Json& answer : result["answers"]) {
+    const auto question = text_at(answer, "question");
+    auto list = std::ranges::find(lists, question, &std::pair<std::string, std::string>::first);
+    if (list == lists.end()) list = lists.insert(lists.end(), {question, ""});
+    list->second += fmt::format("<li>{}</li>\n", text_at(answer, "text"));
+  }
   std::string html = "<h2>What the runs say</h2>\n";
-  for (const auto& [subject, question] : kQuestions) {
-    std::string items;
-    for (const Json& answer : result["answers"]) {
-      const auto text = answer.get<std::string>();
-      if (text.starts_with(subject)) items += fmt::format("<li>{}</li>\n", escape_html(text));
-    }
-    if (!items.empty()) html += fmt::format("<h3>{}</h3>\n<ul class=\"findings\">\n{}</ul>\n", question, items);
+  for (const auto& [question, items] : lists) {
+    html += fmt::format("<h3>{}</h3>\n<ul class=\"findings\">\n{}</ul>\n", question, items);
   }
   return html;
 }
@@ -289,47 +267,29 @@ std::string trained(const Json& result) {
   if (result["trained"].empty()) return "";
   HtmlTable table{.name = "Trained with rounding",
                   .caption = "",
-                  .header = {"strategy", "bits", "score [95 %]", "baseline rounded by", "minus it [95 %]", "p"},
+                  .header = {"strategy", "bits", "score [95 %]", "baseline rounded by", "minus it [95 %]", "p (Holm)"},
                   .rows = {},
                   .text = {3}};
   for (const Json& row : result["trained"]) {
-    const auto p = number_at(row["difference"], "p");
     table.rows.push_back({text_at(row, "strategy"), std::to_string(row["bits"].get<int64_t>()), with_interval(row),
-                          row["rival"] == "max" ? "max scale" : "least-error clip", difference_cell(row),
-                          std::isnan(p) ? "–" : format_number(p, 2)});
+                          row["rival"] == "max" ? "max scale" : "least-error clip", difference_cell(row), p_cell(row)});
   }
   return "<h2>Trained with the rounding itself</h2>\n" + html_table(table);
 }
 
 std::string pictures(const Json& result, const std::filesystem::path& folder) {
   if (result["pictures"].empty()) return "";
-  std::string html = fmt::format(
-      "<h2>Pictures of seed {} at fixed latents</h2>\n<p class=\"note\">Rounded by the least-error clip.</p>\n",
-      result["pictures"][0]["seed"].get<int64_t>());
+  std::string html =
+      fmt::format("<h2>Pictures of seed {} at fixed latents</h2>\n<p class=\"note\">Rounded by {}.</p>\n",
+                  result["pictures"][0]["seed"].get<int64_t>(), escape_html(arm_title(result["pictures"][0])));
   for (const Json& row : result["pictures"]) {
     html += fmt::format("<h3>{}</h3>\n<div class=\"tiles grids\" style=\"--tile:8rem\">\n", text_at(row, "strategy"));
     for (const Json& image : row["images"]) {
-      html += fmt::format(
-          "<figure><figcaption>{0}</figcaption><img alt=\"{1}, {0}\" style=\"width:100%;image-rendering:pixelated\" "
-          "src=\"data:image/png;base64,{2}\"></figure>\n",
-          text_at(image, "title"), text_at(row, "strategy"),
-          base64(read_file(folder / image["path"].get<std::string>())));
+      const auto title = image["title"].get<std::string>();
+      html += picture_figure(folder / image["path"].get<std::string>(), title,
+                             fmt::format("{}, {}", row["strategy"].get<std::string>(), title));
     }
     html += "</div>\n";
-  }
-  return html;
-}
-
-std::string definitions(const Json& result) {
-  std::string html = "<h2>What the numbers are</h2>\n<table class=\"facts\"><tbody>\n";
-  for (const auto& [name, text] : result["definitions"].items()) {
-    html += fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape_html(name),
-                        escape_html(text.get<std::string>()));
-  }
-  html += "</tbody></table>\n";
-  if (!result["protocol"].is_null()) {
-    html += fmt::format("<details><summary>Protocol of the scores</summary><pre>{}</pre></details>\n",
-                        escape_html(result["protocol"].dump(2)));
   }
   return html;
 }
@@ -340,7 +300,8 @@ std::string ablation_page(const Json& result, const std::filesystem::path& folde
   const auto styles = styles_of(result);
   const std::string body = introduction(result) + answers(result) + shapes(result, styles) +
                            histograms(result, styles) + gradients(result, styles) + rounding(result, styles) +
-                           trained(result) + pictures(result, folder) + definitions(result);
+                           trained(result) + pictures(result, folder) +
+                           definitions_section(result["definitions"], result["protocol"]);
   return html_page("Quantization after different trainings: " + result["name"].get<std::string>(), body);
 }
 

@@ -5,13 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <limits>
 #include <vector>
 
 #include "report/html.h"
+#include "report/quantization_parts.h"
 #include "report/score_names.h"
 #include "report/svg_chart.h"
-#include "run/atomic_file.h"
 #include "run/format.h"
 
 namespace sgan {
@@ -19,33 +18,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
-
-double number_at(const Json& object, const std::string& key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_number() ? found->get<double>() : kMissing;
-}
-
-std::string cell(const Json& object, const std::string& key, int digits = 4) {
-  const auto found = object.find(key);
-  if (found == object.end()) return "";
-  if (found->is_number()) return format_number(found->get<double>(), digits);
-  return object.value("identical", false) || key == "sqnr_db" ? "∞" : "none";
-}
-
-std::string text_at(const Json& object, const char* key) {
-  return escape_html(object.at(key).get<std::string>());
-}
-
 bool is_generator(const Json& result) {
   return result["network"] == "generator";
-}
-
-// "max scale, by layer".
-std::string arm_title(const Json& arm) {
-  const auto name = arm["arm"].get<std::string>();
-  const std::string title = name == "max" ? "max scale" : name == "mse" ? "least-error clip" : "as trained";
-  return fmt::format("{}, by {}", title, arm["per"].get<std::string>());
 }
 
 // The arms of one kind, in their order.
@@ -81,7 +55,7 @@ std::string introduction(const Json& result) {
   const auto quantizer = result["quantizer"].get<std::string>();
   std::string html = fmt::format(
       "<p>The {} ({} weights) of {}, step {}: weight parametrization {}, quantizer in training {}, seed {}. Each row "
-      "below was measured from the file it names, reloaded.</p>\n",
+      "below was measured from its packed file, reloaded.</p>\n",
       text_at(result, "network"), text_at(result, "weights"), text_at(result, "run"), result["step"].get<int64_t>(),
       text_at(result, "parametrization"), escape_html(quantizer), result["seed"].get<int64_t>());
   if (quantizer == "wnq") {
@@ -111,8 +85,8 @@ std::string overview(const Json& result) {
   const auto add = [&](std::vector<std::string> row, const Json& measured) {
     for (const auto& name : scores) row.push_back(format_number(score_at(measured, name), 4));
     if (brackets) {
-      row.push_back(cell(measured["bracket"], "lower"));
-      row.push_back(cell(measured["bracket"], "upper"));
+      row.push_back(measured_cell(measured["bracket"], "lower"));
+      row.push_back(measured_cell(measured["bracket"], "upper"));
     }
     table.rows.push_back(std::move(row));
   };
@@ -120,10 +94,10 @@ std::string overview(const Json& result) {
   for (const Json& arm : result["arms"]) {
     const auto bytes = arm["bytes"].get<double>();
     add({escape_html(arm_title(arm)), std::to_string(arm["bits"].get<int64_t>()), format_count(bytes),
-         format_number(bytes / float32, 3), cell(arm, "relative_l2"), cell(arm, "sqnr_db"),
-         cell(arm, !generator ? "critic_change"
-                   : planar   ? "rms_distance"
-                              : "psnr_db")},
+         format_number(bytes / float32, 3), measured_cell(arm, "relative_l2"), measured_cell(arm, "sqnr_db"),
+         measured_cell(arm, !generator ? "critic_change"
+                            : planar   ? "rms_distance"
+                                       : "psnr_db")},
         arm);
   }
   return "<h2>The network</h2>\n" + html_table(table);
@@ -172,11 +146,7 @@ std::string curves(const Json& result, const std::vector<Group>& groups) {
 
 std::string picture(const Json& object, const std::string& caption, const std::filesystem::path& folder) {
   if (!object.contains("image")) return "";
-  const auto bytes = read_file(folder / object["image"].get<std::string>());
-  return fmt::format(
-      "<figure><figcaption>{0}</figcaption><img alt=\"Samples: {0}\" style=\"width:100%;image-rendering:pixelated\" "
-      "src=\"data:image/png;base64,{1}\"></figure>\n",
-      escape_html(caption), base64(bytes));
+  return picture_figure(folder / object["image"].get<std::string>(), caption, fmt::format("Samples: {}", caption));
 }
 
 std::string pictures(const Json& result, const std::vector<Group>& groups, const std::filesystem::path& folder) {
@@ -220,19 +190,20 @@ std::string histograms(const Json& result) {
       bits);
   const Json& before = result["before"]["layers"];
   for (size_t i = 0; i < before.size(); ++i) {
-    LineChart chart{.title = fmt::format("{}: kurtosis {}, max/std {}", before[i]["name"].get<std::string>(),
-                                         cell(before[i], "kurtosis", 3), cell(before[i], "max_over_std", 3)),
-                    .x_label = "weight over standard deviation",
-                    .y_label = "density",
-                    .log_y = true,
-                    .series = {histogram_series(before[i], "before", 0)},
-                    .y_range = {},
-                    .whole_x = false};
+    LineChart chart{
+        .title = fmt::format("{}: kurtosis {}, max/std {}", before[i]["name"].get<std::string>(),
+                             measured_cell(before[i], "kurtosis", 3), measured_cell(before[i], "max_over_std", 3)),
+        .x_label = "weight over standard deviation",
+        .y_label = "density",
+        .log_y = true,
+        .series = {histogram_series(before[i], "before", 0)},
+        .y_range = {},
+        .whole_x = false};
     for (const Json& arm : result["arms"]) {
       const bool trained = arm["arm"] == "trained";
       if (!trained && (arm["bits"] != bits || arm["per"] != "layer")) continue;
       chart.series.push_back(histogram_series(
-          arm["layers"][i], fmt::format("{}, {} bits", arm_title(arm), cell(arm["layers"][i], "bits", 1)),
+          arm["layers"][i], fmt::format("{}, {} bits", arm_title(arm), measured_cell(arm["layers"][i], "bits", 1)),
           static_cast<int>(chart.series.size())));
     }
     html += fmt::format("<div>{}</div>\n", line_chart(chart));
@@ -247,7 +218,7 @@ std::string layers_section(const Json& result, const std::vector<Group>& groups)
                    .rows = {}};
   for (const Json& layer : result["before"]["layers"]) {
     shapes.rows.push_back({text_at(layer, "name"), format_count(layer["weights"].get<double>()),
-                           cell(layer, "kurtosis"), cell(layer, "max_over_std"),
+                           measured_cell(layer, "kurtosis"), measured_cell(layer, "max_over_std"),
                            format_count(layer["bytes"].get<double>())});
   }
   std::string html = "<h2>Layers</h2>\n" + html_table(shapes);
@@ -259,27 +230,14 @@ std::string layers_section(const Json& result, const std::vector<Group>& groups)
         .rows = {}};
     for (const Json* arm : group.arms) {
       for (const Json& layer : (*arm)["layers"]) {
-        table.rows.push_back({text_at(layer, "name"), cell(layer, "bits", 2), cell(layer, "levels"),
-                              cell(layer, "relative_l2"), cell(layer, "sqnr_db"), cell(layer, "kurtosis"),
-                              cell(layer, "max_over_std"), format_count(layer["bytes"].get<double>())});
+        table.rows.push_back({text_at(layer, "name"), measured_cell(layer, "bits", 2), measured_cell(layer, "levels"),
+                              measured_cell(layer, "relative_l2"), measured_cell(layer, "sqnr_db"),
+                              measured_cell(layer, "kurtosis"), measured_cell(layer, "max_over_std"),
+                              format_count(layer["bytes"].get<double>())});
       }
     }
     html += fmt::format("<details><summary>{}, layer by layer</summary>\n{}</details>\n", escape_html(group.title),
                         html_table(table));
-  }
-  return html;
-}
-
-std::string definitions_section(const Json& result) {
-  std::string html = "<h2>What the numbers are</h2>\n<table class=\"facts\"><tbody>\n";
-  for (const auto& [name, text] : result["definitions"].items()) {
-    html += fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape_html(name),
-                        escape_html(text.get<std::string>()));
-  }
-  html += "</tbody></table>\n";
-  if (result["before"].contains("protocol")) {
-    html += fmt::format("<details><summary>Protocol of the scores</summary><pre>{}</pre></details>\n",
-                        escape_html(result["before"]["protocol"].dump(2)));
   }
   return html;
 }
@@ -290,7 +248,7 @@ std::string quantization_page(const Json& result, const std::filesystem::path& f
   const auto groups = groups_of(result);
   const std::string body = introduction(result) + overview(result) + curves(result, groups) +
                            pictures(result, groups, folder) + histograms(result) + layers_section(result, groups) +
-                           definitions_section(result);
+                           definitions_section(result["definitions"], result["before"].value("protocol", Json()));
   return html_page(
       fmt::format("Quantized {}, step {}", result["network"].get<std::string>(), result["step"].get<int64_t>()), body);
 }

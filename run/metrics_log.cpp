@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <string>
 
 #include "run/atomic_file.h"
@@ -49,11 +48,8 @@ std::optional<ordered_json> last_metrics(const std::filesystem::path& path) {
   constexpr uint64_t kTail = 1 << 16;  // longer than two lines
   FileDescriptor file(path, O_RDONLY);
   const uint64_t size = file.size();
-  if (size > kTail && ::lseek(file.get(), static_cast<off_t>(size - kTail), SEEK_SET) < 0) {
-    throw file_error("read", path, errno);
-  }
   std::string tail(std::min(size, kTail), '\0');
-  tail.resize(file.read(tail.data(), tail.size()));
+  tail.resize(file.read_at(tail.data(), tail.size(), size - tail.size()));
   // What follows the last line's end is being written.
   const size_t end = tail.rfind('\n');
   if (end == std::string::npos) return std::nullopt;
@@ -61,6 +57,13 @@ std::optional<ordered_json> last_metrics(const std::filesystem::path& path) {
   const size_t begin = before == std::string::npos ? 0 : before + 1;
   auto values = parse_json_object(std::string_view(tail).substr(begin, end - begin));
   return values.is_object() ? std::optional(std::move(values)) : std::nullopt;
+}
+
+ordered_json metrics_line(const std::filesystem::path& path, int64_t count) {
+  if (count == 0) return ordered_json::object();
+  auto lines = read_metrics(path);
+  const auto index = static_cast<size_t>(count - 1);
+  return index < lines.size() ? lines[index] : ordered_json::object();
 }
 
 std::vector<ordered_json> read_metrics(const std::filesystem::path& path) {

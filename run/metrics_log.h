@@ -32,6 +32,9 @@ class MetricsLog {
 // The last whole line of a metrics file, read from its end; nothing where there is none.
 std::optional<nlohmann::ordered_json> last_metrics(const std::filesystem::path& path);
 
+// The last of the first `count` lines, which a checkpoint recorded; an empty object without any.
+nlohmann::ordered_json metrics_line(const std::filesystem::path& path, int64_t count);
+
 // All lines of a metrics file. A last line that a running or killed process left incomplete is skipped.
 std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& path);
 

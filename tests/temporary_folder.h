@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <fstream>
 #include <string>
+#include <string_view>
 
 namespace sgan {
 
@@ -18,6 +20,14 @@ class TemporaryFolder {
 
   std::filesystem::path operator/(const std::string& name) const { return std::filesystem::path(path_) / name; }
   std::filesystem::path path() const { return path_; }
+
+  // Makes a file of these bytes, and the folders that its name has; returns its path.
+  std::string write(const std::string& name, std::string_view bytes) const {
+    const auto file = *this / name;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file, std::ios::binary) << bytes;
+    return file;
+  }
 
  private:
   std::string path_;

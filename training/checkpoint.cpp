@@ -66,19 +66,14 @@ std::string describe(const torch::Tensor& tensor) {
   return fmt::format("{} ({})", torch::toString(tensor.scalar_type()), fmt::join(tensor.sizes(), ", "));
 }
 
-// One wait for the device, unless there is something to tell.
 void require_finite(const NamedTensors& tensors, int64_t step) {
-  std::vector<torch::Tensor> are_finite;
-  for (const auto& [name, tensor] : tensors) are_finite.push_back(torch::isfinite(tensor).all());
-  if (torch::stack(are_finite).all().item<bool>()) return;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    if (are_finite[i].item<bool>()) continue;
-    throw DivergenceError(
-        fmt::format("{} holds NaN or infinity at step {}: training has diverged, and no checkpoint of it "
-                    "is written. Lower the learning rates, or use a stronger constraint or penalty.",
-                    tensors[i].first, step),
-        step);
-  }
+  const auto name = first_not_finite(tensors);
+  if (!name) return;
+  throw DivergenceError(
+      fmt::format("{} holds NaN or infinity at step {}: training has diverged, and no checkpoint of it "
+                  "is written. Lower the learning rates, or use a stronger constraint or penalty.",
+                  *name, step),
+      step);
 }
 
 // Copies every wanted tensor from the checkpoint, after all of them were found to fit and, where `all` of the

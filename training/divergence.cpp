@@ -24,6 +24,16 @@ const char* describe(double value) {
 
 }  // namespace
 
+std::optional<std::string> first_not_finite(const NamedTensors& tensors) {
+  std::vector<torch::Tensor> are_finite;
+  for (const auto& [name, tensor] : tensors) are_finite.push_back(torch::isfinite(tensor).all());
+  if (torch::stack(are_finite).all().item<bool>()) return std::nullopt;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (!are_finite[i].item<bool>()) return tensors[i].first;
+  }
+  return std::nullopt;
+}
+
 FiniteFlag::FiniteFlag(torch::Device device)
     : first_(torch::full({}, kNone, torch::TensorOptions(torch::kInt64).device(device))) {}
 

@@ -3,11 +3,13 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "configs/error.h"
+#include "training/optimizer.h"
 
 namespace sgan {
 
@@ -22,6 +24,9 @@ class DivergenceError : public UserError {
  private:
   int64_t step_;
 };
+
+// The name of the first tensor with NaN or infinity, if there is one. Waits for the device once where all is well.
+std::optional<std::string> first_not_finite(const NamedTensors& tensors);
 
 // Remembers on the device the first step with a loss that is not finite, so that a loop need not wait for each step's.
 class FiniteFlag {

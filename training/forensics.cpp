@@ -3,8 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/record_function.h>
 
-#include <algorithm>
-
+#include "training/divergence.h"
 #include "training/draws.h"
 #include "training/schedule.h"
 #include "training/step.h"
@@ -111,10 +110,6 @@ class Snapshot {
   int64_t updates_ = 0;
 };
 
-bool is_finite(const TrainingState& state) {
-  return std::ranges::all_of(named_tensors(state), [](const auto& entry) { return is_finite(entry.second); });
-}
-
 }  // namespace
 
 Forensics find_divergence(const Config& config, TrainingState& state, const Dataset& dataset, torch::Device device,
@@ -128,7 +123,7 @@ Forensics find_divergence(const Config& config, TrainingState& state, const Data
   // Does an update; if that leaves anything not finite, once more from where it began, watched.
   const auto is_healthy = [&](const std::string& whose, int64_t number, const auto& update) {
     before.take(state);
-    if (is_finite(update()) && is_finite(state)) return true;
+    if (is_finite(update()) && !first_not_finite(named_tensors(state))) return true;
     before.put_back(state);
     result.step = state.step + 1;
     result.update = whose;

@@ -38,24 +38,31 @@ std::unique_ptr<AdversarialStep> make_step(TrainingState& state, const Config& c
   });
 }
 
-// The generator's samples for measurements at this step.
-torch::Tensor probe_samples(const TrainingState& state, const Draws& draws, int64_t count) {
-  torch::NoGradGuard no_grad;
-  return state.generator->forward(draws.latent(Stream::probe, state.step, count), Mode::eval);
-}
-
-CriticProbe probe(const Config& config, const TrainingState& state, Draws& draws) {
-  const auto real = draws.real(state.discriminator_updates - 1);
-  const auto fake = probe_samples(state, draws, real.size(0));
-  // The latents took the stream's number `step`; the interpolates take a number that no step has.
+CriticProbe probe(const Config& config, const TrainingState& state, const Draws& draws, const torch::Tensor& real,
+                  const torch::Tensor& fake) {
+  // The latents of `fake` took the stream's number `step`; the interpolates take a number that no step has.
   const auto epsilon = draw_epsilon(real, draws.generator(Stream::probe, -state.step));
   return probe_critic(*state.discriminator, config.discriminator.gradient_normalization, real, fake, epsilon);
 }
 
-CriticSurvey survey(const Config& config, const TrainingState& state, Draws& draws) {
-  const auto real = draws.real(state.discriminator_updates - 1);
-  return survey_critic(*state.discriminator, config.discriminator.gradient_normalization, real,
-                       probe_samples(state, draws, real.size(0)));
+// Probes and surveys the critic on the real samples of its last update and on as many generated ones.
+void measure_critic(const Config& config, const TrainingState& state, const Draws& draws, const torch::Tensor& real,
+                    bool probes, bool surveys, LogPoint& point) {
+  if (!probes && !surveys) return;
+  Stopwatch probing;
+  torch::Tensor fake;
+  {
+    torch::NoGradGuard no_grad;
+    fake = state.generator->forward(draws.latent(Stream::probe, state.step, real.size(0)), Mode::eval);
+  }
+  if (probes) {
+    point.probe = probe(config, state, draws, real, fake);
+    probing.stop();
+    point.probe_ms = 1000 * probing.seconds();
+  }
+  if (surveys) {
+    point.survey = survey_critic(*state.discriminator, config.discriminator.gradient_normalization, real, fake);
+  }
 }
 
 // The numbers of a step's last updates, which are waited for.
@@ -74,12 +81,21 @@ LogPoint point_of(const TrainingState& state, const DiscriminatorReport& d, cons
 }  // namespace
 
 LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& dataset, torch::Device device,
-                 const LoopHooks& hooks, GraphRecorder* recorder) {
+                 const LoopHooks& hooks, GraphRecorder* recorder, Collective* collective) {
   const auto step = make_step(state, config, recorder, hooks);
+  step->share(collective);
+  std::optional<SharedBatchNorms> shared_norms;
+  if (collective != nullptr) shared_norms.emplace(*collective, state, config);
   WeightTails tails(state, config);
   const bool counts_tails = state.generator_tails.defined() || state.discriminator_tails.defined();
   if (counts_tails && recorder == nullptr) step->observe(&tails);
-  Draws draws(config, dataset, device);
+  Draws draws(config, dataset, device, RealBatches::Place::automatic,
+              collective != nullptr ? collective->part() : BatchPart());
+  // What is measured beside the updates is of whole batches, and the first process's alone.
+  const bool measures = collective == nullptr || collective->is_first();
+  std::optional<Draws> whole;
+  if (collective != nullptr && measures) whole.emplace(config, dataset, device, RealBatches::Place::host);
+  const auto agreed = [collective](bool mine) { return collective == nullptr ? mine : any(*collective, mine); };
   FiniteFlag finite(device);
   const auto last_step = config.train.steps;
   Stopwatch wall;  // runs from here on
@@ -87,7 +103,7 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
   double seconds_until_log = state.train_seconds;
   int64_t steps_since_log = 0;
   const auto time_is_up = [&] {
-    return config.train.seconds > 0 && seconds_until_log + updates.seconds() >= config.train.seconds;
+    return config.train.seconds > 0 && agreed(seconds_until_log + updates.seconds() >= config.train.seconds);
   };
 
   // The untrained generator's samples begin the timeline.
@@ -132,13 +148,10 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
       updates.reset();
       steps_since_log = 0;
       finite.check();
-      if (probes) {
-        Stopwatch probing;
-        point.probe = probe(config, state, draws);
-        probing.stop();
-        point.probe_ms = 1000 * probing.seconds();
+      if (measures) {
+        if (whole && (probes || watches)) real = whole->real(state.discriminator_updates - 1);
+        measure_critic(config, state, draws, real, probes, watches, point);
       }
-      if (watches) point.survey = survey(config, state, draws);
       point.generator_tails = tails.take_generator();
       point.discriminator_tails = tails.take_discriminator();
       wall.stop();
@@ -147,7 +160,7 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
       if (hooks.on_log) hooks.on_log(point);
     }
 
-    const bool stops = !last && hooks.stop_requested && hooks.stop_requested();
+    const bool stops = !last && agreed(hooks.stop_requested && hooks.stop_requested());
     const bool samples = last || is_due(number, config.sample.every);
     const bool saves = last || stops || is_due(number, config.checkpoint.every);
     const bool evaluates = is_due(number, config.evaluation.every) || (last && config.evaluation.every > 0);
@@ -159,6 +172,7 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
     }
     if (samples && hooks.on_sample) hooks.on_sample(number);
     if (evaluates && hooks.on_evaluate) hooks.on_evaluate(number);
+    if (saves && collective != nullptr) settle_state(*collective, state, config.parallel.batch_norm);
     if (saves && hooks.on_checkpoint) hooks.on_checkpoint(number);
     if (hooks.on_step) hooks.on_step(number);
     if (stops) return LoopEnd::interrupted;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "data/dataset.h"
+#include "training/collective.h"
 #include "training/graph_capture.h"
 #include "training/probe.h"
 #include "training/state.h"
@@ -52,10 +53,11 @@ enum class LoopEnd { finished, interrupted };
 
 // Trains from state.step to config.train.steps, until config.train.seconds of updates are over (the step that follows
 // is the last one), or to the first step at which a stop is requested. The last step always logs, samples and saves.
-// recorder: where given, updates are captured with it and replayed.
-// Errors: DivergenceError, on a CPU at that step, on another device at the next one that logs, samples, evaluates or
-// saves.
+// recorder: where given, updates are captured with it and replayed. collective: where given, this process trains with
+// others, and all of them stop together; the first one alone measures what log points have besides the updates'
+// numbers. Errors: DivergenceError, on a CPU at that step, on another device at the next one that logs, samples,
+// evaluates or saves.
 LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& dataset, torch::Device device,
-                 const LoopHooks& hooks, GraphRecorder* recorder = nullptr);
+                 const LoopHooks& hooks, GraphRecorder* recorder = nullptr, Collective* collective = nullptr);
 
 }  // namespace sgan

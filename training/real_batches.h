@@ -7,6 +7,7 @@
 #include "configs/options.h"
 #include "data/batch_order.h"
 #include "data/dataset.h"
+#include "training/batch_part.h"
 
 namespace sgan {
 
@@ -21,16 +22,18 @@ class RealBatches {
  public:
   enum class Place { automatic, device, host };
 
-  // dataset: must outlive this. Errors: UserError if a batch is larger than the data.
-  RealBatches(const Config& config, const Dataset& dataset, torch::Device device, Place place = Place::automatic);
+  // dataset: must outlive this. part: of every batch. Errors: UserError if a batch is larger than the data.
+  RealBatches(const Config& config, const Dataset& dataset, torch::Device device, Place place = Place::automatic,
+              BatchPart part = {});
 
-  // (N, C, H, W) in [-1, 1] or (N, 2). Fastest for updates in order. Throws UserError if the file of streamed data
-  // cannot be read.
+  // (N, C, H, W) in [-1, 1] or (N, 2), N being train.batch over the number of parts. Fastest for updates in order.
+  // Throws UserError if the file of streamed data cannot be read.
   torch::Tensor at(int64_t update);
 
   bool on_device() const { return resident_.has_value(); }
 
  private:
+  torch::Tensor indices(int64_t update) { return part_.of(order_.indices(update)); }
   torch::Tensor indices_on_device(int64_t update);
   torch::Tensor flips(int64_t update, torch::Device device) const;
   torch::Tensor gather(const torch::Tensor& indices) const;
@@ -38,6 +41,7 @@ class RealBatches {
   const Config& config_;
   const Dataset& dataset_;
   torch::Device device_;
+  BatchPart part_;
   BatchOrder order_;
   std::optional<Dataset> resident_;  // the data on the GPU
   int64_t block_ = -1;               // of updates whose indices are on the GPU

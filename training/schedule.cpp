@@ -17,4 +17,8 @@ int64_t critic_steps(const TrainOptions& train, int64_t step) {
   return boosted ? boost.critic_steps : train.critic_steps;
 }
 
+int64_t generator_batch(const TrainOptions& train) {
+  return train.generator_batch > 0 ? train.generator_batch : train.batch;
+}
+
 }  // namespace sgan

@@ -11,6 +11,9 @@ double learning_rate_factor(const Config& config, int64_t step);
 // number in the first generator steps and at every 500th: train.boost).
 int64_t critic_steps(const TrainOptions& train, int64_t step);
 
+// Samples of a generator update.
+int64_t generator_batch(const TrainOptions& train);
+
 // True where something with this cadence is due after `step` steps, counted from 1. 0 means never.
 constexpr bool is_due(int64_t step, int64_t every) {
   return every > 0 && step % every == 0;

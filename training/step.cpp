@@ -4,6 +4,8 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/utils.h>
 
+#include <algorithm>
+
 #include "losses/gradient_normalization.h"
 #include "normalization/reshape.h"
 #include "training/ema.h"
@@ -123,20 +125,19 @@ DiscriminatorReport AdversarialStep::compute_discriminator(const DiscriminatorFo
   show("discriminator's penalty", penalty);
 
   auto& optimizer = *state_.discriminator_optimizer;
-  const auto gradients = torch::autograd::grad({total}, optimizer.parameters());
+  auto gradients = torch::autograd::grad({total}, optimizer.parameters());
+  report.loss = loss.detach();
+  if (penalty.defined()) report.penalty = penalty.detach();
+  report.critic_real = critic_real.detach().mean();
+  report.critic_fake = critic_fake.detach().mean();
+  average_over_processes(gradients, {&report.loss, &report.penalty, &report.critic_real, &report.critic_fake});
   show("gradient of discriminator.", optimizer, gradients);
   if (form.measure) report.grad_norm = global_norm(gradients);
   optimizer.step(gradients, lr_factor);
   constrain();
   show("updated discriminator.", optimizer, optimizer.parameters());
 
-  report.loss = loss.detach();
-  if (penalty.defined()) {
-    report.penalty = penalty.detach();
-    state_.penalty.copy_(report.penalty);
-  }
-  report.critic_real = critic_real.detach().mean();
-  report.critic_fake = critic_fake.detach().mean();
+  if (penalty.defined()) state_.penalty.copy_(report.penalty);
   return report;
 }
 
@@ -164,14 +165,14 @@ GeneratorReport AdversarialStep::compute_generator(bool measure, const torch::Te
 
   GeneratorReport report;
   auto& optimizer = *state_.generator_optimizer;
-  const auto gradients = torch::autograd::grad({loss}, optimizer.parameters());
+  auto gradients = torch::autograd::grad({loss}, optimizer.parameters());
+  report.loss = loss.detach();
+  average_over_processes(gradients, {&report.loss});
   show("gradient of generator.", optimizer, gradients);
   if (measure) report.grad_norm = global_norm(gradients);
   optimizer.step(gradients, lr_factor);
   show("updated generator.", optimizer, optimizer.parameters());
   if (state_.generator_ema != nullptr) update_ema(*state_.generator_ema, generator, decay);
-
-  report.loss = loss.detach();
   return report;
 }
 
@@ -205,6 +206,20 @@ void AdversarialStep::show(const char* prefix, const Optimizer& optimizer,
                            const std::vector<torch::Tensor>& tensors) const {
   if (observer_ == nullptr) return;
   for (size_t i = tensors.size(); i-- > 0;) observer_->see(prefix + optimizer.names()[i], tensors[i].detach());
+}
+
+void AdversarialStep::average_over_processes(std::vector<torch::Tensor>& gradients,
+                                             const std::vector<torch::Tensor*>& numbers) const {
+  if (collective_ == nullptr) return;
+  auto all = gradients;
+  for (const auto* number : numbers) {
+    if (number->defined()) all.push_back(*number);
+  }
+  average(*collective_, all);
+  auto next = std::ranges::copy_n(all.begin(), std::ssize(gradients), gradients.begin()).in;
+  for (auto* number : numbers) {
+    if (number->defined()) *number = *next++;
+  }
 }
 
 void AdversarialStep::constrain() const {

@@ -5,6 +5,7 @@
 
 #include "losses/adversarial.h"
 #include "losses/penalties.h"
+#include "training/collective.h"
 #include "training/rate.h"
 #include "training/state.h"
 
@@ -59,6 +60,10 @@ class AdversarialStep {
   // From now on the observer, which must outlive this, is shown the updates; none if null. Not for captured updates.
   void observe(StepObserver* observer) { observer_ = observer; }
 
+  // From now on batches are this process's parts, and gradients and reports the means over all processes. collective:
+  // must outlive this; null if there is one process. Not for captured updates.
+  void share(Collective* collective) { collective_ = collective; }
+
   // True where penalty `index` is part of the discriminator update with this number, counted from 0.
   bool is_penalty_due(size_t index, int64_t update) const;
 
@@ -99,6 +104,8 @@ class AdversarialStep {
   torch::Tensor weighted_penalties(const std::vector<bool>& due, const EffectiveWeights& weights,
                                    const DiscriminatorBatch& batch, const torch::Tensor& fake) const;
   void constrain() const;
+  // Where several processes train: the means over them, of whatever is defined.
+  void average_over_processes(std::vector<torch::Tensor>& gradients, const std::vector<torch::Tensor*>& numbers) const;
   // Show the observer, if there is one: values, a network's effective weights, the tensors of an optimizer's
   // parameters in the order in which a backward pass makes them.
   void show(const char* name, const torch::Tensor& value) const;
@@ -113,6 +120,7 @@ class AdversarialStep {
   EmaOptions ema_;
   Precision precision_;
   StepObserver* observer_ = nullptr;
+  Collective* collective_ = nullptr;
 };
 
 }  // namespace sgan

@@ -33,7 +33,7 @@ std::optional<double> loss_of_the_undecided(LossKind loss) {
 
 constexpr double kSaturated = 0.005;  // of the undecided's loss
 constexpr double kSteep = 100;        // critic units per unit of distance; losses act on differences of a few units
-constexpr double kDead = 1e-5;        // of the outputs' size or 1, whichever is more
+constexpr double kDead = 1e-5;        // critic units: the outputs' standard deviation
 constexpr double kLate = 0.1;         // of the run's steps, and 1000 of them, leave time to vary
 
 }  // namespace
@@ -87,7 +87,7 @@ std::optional<std::string> Watchdog::find(Trouble trouble, const Look& look) con
     }
     case Trouble::saturated: {
       const auto scale = loss_of_the_undecided(loss_);
-      if (!scale || look.loss_d > kSaturated * *scale) return std::nullopt;
+      if (!scale || !(look.loss_d <= kSaturated * *scale)) return std::nullopt;
       return fmt::format(
           "the critic tells all samples apart: its loss is {:.3g}, {:.2g} % of an undecided one's, which "
           "leaves the generator little gradient (Arjovsky & Bottou 2017). Lower the discriminator's "
@@ -95,14 +95,14 @@ std::optional<std::string> Watchdog::find(Trouble trouble, const Look& look) con
           look.loss_d, 100 * look.loss_d / *scale);
     }
     case Trouble::steep:
-      if (critic.slope < kSteep) return std::nullopt;
+      if (!(critic.slope >= kSteep)) return std::nullopt;
       return fmt::format(
           "the critic has become steep: it rises by {:.3g} a unit of distance between generated and real "
           "samples (1 under a gradient penalty). Lower the discriminator's learning rate, or hold it "
           "with a penalty, clipping or spectral normalization",
           critic.slope);
     case Trouble::dead:
-      if (critic.spread > kDead) return std::nullopt;
+      if (!(critic.spread <= kDead)) return std::nullopt;
       return fmt::format(
           "the critic says the same of all samples: its outputs' standard deviation is {:.3g}, so the "
           "generator learns nothing. Raise constraint.clip where it clips; else lower the "

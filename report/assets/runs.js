@@ -188,7 +188,7 @@ function reportLink(parameters, label) {
                        ariaLabel: label, className: 'report'}, 'report');
 }
 
-// "⚠ saturated since step 700", the latest of each trouble; the whole text on hover.
+// "⚠ saturated at step 700", the latest of each trouble; the whole text on hover.
 function alarms(list) {
   const latest = new Map(list.map((alarm) => [alarm.trouble, alarm]));
   const texts = [...latest.values()].map((alarm) => `⚠ ${alarm.trouble} at step ${formatCount(alarm.step ?? 0)}`);

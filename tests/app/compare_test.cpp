@@ -6,12 +6,12 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "run/metrics_log.h"
 #include "tests/app/program.h"
+#include "tests/app/small_comparison.h"
 #include "tests/temporary_folder.h"
 
 namespace sgan {
@@ -25,23 +25,11 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-// Two strategies, two seeds, on the digits, scored without a feature network: a second each.
+// Two strategies, two seeds, on the digits: a second each.
 class Compare : public ::testing::Test {
  protected:
-  // more: further lines of the sweep file; steps: of a run.
   fs::path sweep(int64_t steps, const std::string& more = {}) const {
-    const auto path = folder_ / "sweep.yaml";
-    std::ofstream(path) << fmt::format(
-        "name: small\nbase: {}\nset:\n  threads: 1\n"
-        "  train: {{steps: {}, batch: 16}}\n"
-        "  checkpoint: {{every: 10}}\n  sample: {{every: 20}}\n  log: {{every: 5}}\n"
-        "  lipschitz: {{every: 10, bracket: true}}\n"
-        "  evaluation: {{every: 20, real: 100, generated: 100, features: none}}\n"
-        "strategies:\n  none: {{discriminator: {{weight: none}}}}\n"
-        "  spectral: {{discriminator: {{weight: spectral}}}}\n"
-        "seeds: [0, 1]\nscores: [swd]\n{}",
-        preset("digits/base.yaml"), steps, more);
-    return path;
+    return write_small_sweep(folder_ / "sweep.yaml", steps, more);
   }
   std::vector<std::string> command(const fs::path& sweep, const std::string& out) const {
     return {"compare", sweep.string(), "--out", (folder_ / out).string(), "--jobs", "2"};
@@ -52,46 +40,6 @@ class Compare : public ::testing::Test {
 
   TemporaryFolder folder_;
 };
-
-const std::vector<std::string> kCells{"none-seed0", "none-seed1", "spectral-seed0", "spectral-seed1"};
-
-int64_t count(const std::string& text, const std::string& part) {
-  int64_t found = 0;
-  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
-  return found;
-}
-
-Json timeless(const fs::path& file) {
-  auto json = Json::parse(bytes_of(file));
-  json.erase("cost");
-  erase_times(json);
-  return json;
-}
-
-// What a comparison's runs came to, but for times: every evaluation, bracket, metrics line and the last checkpoint.
-std::map<std::string, std::string> outcome(const fs::path& comparison) {
-  std::map<std::string, std::string> outcome;
-  for (const auto& cell : kCells) {
-    const auto run = comparison / "runs" / cell;
-    for (const char* part : {"evaluation", "lipschitz"}) {
-      for (const auto& entry : fs::directory_iterator(run / part)) {
-        if (entry.path().extension() != ".json") continue;
-        outcome[cell + "/" + entry.path().filename().string()] = timeless(entry.path()).dump();
-      }
-    }
-    for (auto& line : read_metrics(run / "metrics.jsonl")) {
-      erase_times(line);
-      outcome[cell + "/metrics"] += line.dump() + "\n";
-    }
-    for (const auto& entry : fs::directory_iterator(run / "samples")) {
-      outcome[cell + "/" + entry.path().filename().string()] = bytes_of(entry.path());
-    }
-    std::vector<fs::path> checkpoints(fs::directory_iterator(run / "checkpoints"), {});
-    std::ranges::sort(checkpoints);
-    outcome[cell + "/" + checkpoints.back().filename().string()] = bytes_of(checkpoints.back());
-  }
-  return outcome;
-}
 
 TEST_F(Compare, LeavesSummaryAndReportAndSkipsWhatIsFinished) {
   const auto first = run_program(command(sweep(40), "out"));
@@ -105,24 +53,24 @@ TEST_F(Compare, LeavesSummaryAndReportAndSkipsWhatIsFinished) {
   }
   const auto summary = Json::parse(bytes_of(out / "summary.json"));
   EXPECT_THAT(summary.dump(), HasSubstr("swd"));
-  const auto before = outcome(out);
+  const auto before = results_of(out);
 
   const auto second = run_program(command(sweep(40), "out"));
   ASSERT_EQ(second.exit_code, 0) << second.err;
   EXPECT_EQ(bytes_of(out / "summary.json"), summary.dump(2) + "\n");
-  EXPECT_EQ(outcome(out), before);
-  for (const auto& cell : kCells) EXPECT_EQ(count(log("out", cell), "run folder:"), 1) << cell;
+  EXPECT_EQ(results_of(out), before);
+  for (const auto& cell : kSmallCells) EXPECT_EQ(count_of(log("out", cell), "run folder:"), 1) << cell;
 
   // A part of the grid is a comparison too.
   const auto part = run_program({"compare", sweep(5).string(), "--out", (folder_ / "part").string(), "--strategies",
                                  "spectral", "--seeds", "3", "--print"});
-  EXPECT_EQ(count(part.out, "\n"), 1);
+  EXPECT_EQ(count_of(part.out, "\n"), 1);
   EXPECT_THAT(part.out, HasSubstr("spectral-seed3"));
 
   // What a killed start left is taken over.
   fs::remove(out / "sweep.yaml");
   EXPECT_EQ(run_program(command(sweep(40), "out")).exit_code, 0);
-  for (const auto& cell : kCells) EXPECT_EQ(count(log("out", cell), "run folder:"), 1) << cell;
+  for (const auto& cell : kSmallCells) EXPECT_EQ(count_of(log("out", cell), "run folder:"), 1) << cell;
   // A run of another config is refused, whatever the folder's sweep has been meanwhile.
   ASSERT_EQ(run_program({"compare", sweep(40).string(), "--out", out.string(), "--seeds", "7", "--print"}).exit_code,
             0);
@@ -140,8 +88,8 @@ TEST_F(Compare, LeavesSummaryAndReportAndSkipsWhatIsFinished) {
   // The folder alone is enough, and seeds can be added.
   const auto more = run_program({"compare", out.string(), "--seeds", "0-2"});
   ASSERT_EQ(more.exit_code, 0) << more.err;
-  EXPECT_EQ(count(log("out", "none-seed0"), "run folder:"), 1);
-  EXPECT_EQ(count(log("out", "none-seed2"), "run folder:"), 1);
+  EXPECT_EQ(count_of(log("out", "none-seed0"), "run folder:"), 1);
+  EXPECT_EQ(count_of(log("out", "none-seed2"), "run folder:"), 1);
 }
 
 // The promise of a paired comparison: one seed, one generator, one order of data.
@@ -167,9 +115,9 @@ TEST_F(Compare, KilledAndStartedAgainEndsAsIfLeftAlone) {
   }
   const auto last = run_program(command(file, "killed"));
   ASSERT_EQ(last.exit_code, 0) << last.err;
-  EXPECT_EQ(timeless(folder_ / "killed" / "summary.json").dump(2),
-            timeless(folder_ / "whole" / "summary.json").dump(2));
-  EXPECT_TRUE(outcome(folder_ / "killed") == outcome(folder_ / "whole"));
+  EXPECT_EQ(json_without_times(folder_ / "killed" / "summary.json").dump(2),
+            json_without_times(folder_ / "whole" / "summary.json").dump(2));
+  EXPECT_TRUE(results_of(folder_ / "killed") == results_of(folder_ / "whole"));
 }
 
 TEST_F(Compare, TwoProcessesShareTheCells) {
@@ -180,9 +128,9 @@ TEST_F(Compare, TwoProcessesShareTheCells) {
   const auto first = a.wait(), second = b.wait();
   ASSERT_EQ(first.exit_code, 0) << first.err;
   ASSERT_EQ(second.exit_code, 0) << second.err;
-  for (const auto& cell : kCells) {
-    EXPECT_EQ(count(log("out", cell), "run folder:"), 1) << log("out", cell);
-    EXPECT_EQ(count(log("out", cell), "resuming"), 0) << log("out", cell);
+  for (const auto& cell : kSmallCells) {
+    EXPECT_EQ(count_of(log("out", cell), "run folder:"), 1) << log("out", cell);
+    EXPECT_EQ(count_of(log("out", cell), "resuming"), 0) << log("out", cell);
   }
   EXPECT_EQ(first.out, second.out);
 }
@@ -242,28 +190,13 @@ TEST_F(Compare, PrintsOneCommandARun) {
   const auto out = (folder_ / "the out").string();
   const auto printed = run_program({"compare", file.string(), "--out", out, "--print"});
   ASSERT_EQ(printed.exit_code, 0) << printed.err;
-  EXPECT_EQ(count(printed.out, "\n"), 4);
+  EXPECT_EQ(count_of(printed.out, "\n"), 4);
   std::ofstream(folder_ / "commands.sh") << printed.out;
   EXPECT_EQ(std::system(("sh -e '" + (folder_ / "commands.sh").string() + "' >/dev/null 2>&1").c_str()), 0);
   const auto summed = run_program({"compare", out});
   EXPECT_EQ(summed.exit_code, 0) << summed.err;
-  EXPECT_EQ(count(summed.err, "begins"), 0);
+  EXPECT_EQ(count_of(summed.err, "begins"), 0);
   EXPECT_THAT(run_program({"compare", out, "--print"}).err, HasSubstr("every run is done"));
-}
-
-TEST_F(Compare, PrintsASlurmArray) {
-  const auto out = (folder_ / "out").string();
-  const auto printed = run_program({"compare", sweep(5).string(), "--out", out, "--slurm", "--jobs", "3"});
-  ASSERT_EQ(printed.exit_code, 0) << printed.err;
-  EXPECT_THAT(printed.out, AllOf(HasSubstr("#!/bin/bash\n"), HasSubstr("#SBATCH --array=0-3%3\n")));
-  std::ofstream(folder_ / "array.sh") << printed.out;
-  for (int task = 0; task < 4; ++task) {
-    EXPECT_EQ(std::system(
-                  fmt::format("SLURM_ARRAY_TASK_ID={} bash '{}' >/dev/null 2>&1", task, (folder_ / "array.sh").string())
-                      .c_str()),
-              0);
-  }
-  EXPECT_THAT(run_program({"compare", out, "--print"}).out, IsEmpty());
 }
 
 TEST_F(Compare, ABudgetOfImagesCountsCriticSteps) {
@@ -279,7 +212,7 @@ TEST_F(Compare, ABudgetOfImagesCountsCriticSteps) {
 TEST_F(Compare, ABudgetOfSecondsEndsRuns) {
   const auto result = run_program(command(sweep(1000, "budget: {seconds: 0.5}\n"), "out"));
   ASSERT_EQ(result.exit_code, 0) << result.err;
-  for (const auto& cell : kCells) {
+  for (const auto& cell : kSmallCells) {
     const auto lines = read_metrics(folder_ / "out" / "runs" / cell / "metrics.jsonl");
     EXPECT_GE(lines.back()["train_s"].get<double>(), 0.5) << cell;
     EXPECT_EQ(Json::parse(bytes_of(folder_ / "out" / "runs" / cell / "run.json"))["status"], "finished") << cell;
@@ -294,15 +227,17 @@ TEST_F(Compare, BadInputGetsAClearError) {
   EXPECT_THAT(run_program({"compare", file.string(), "--out", out, "--strategies", "spectal"}).err,
               HasSubstr("allowed: none, spectral. Did you mean 'spectral'?"));
   EXPECT_THAT(run_program({"compare", file.string(), "--out", out, "trian.steps=3"}).err, HasSubstr("did you mean"));
-  EXPECT_THAT(run_program({"compare", "/usr"}).err, HasSubstr("sweep.yaml"));
+  fs::create_directory(folder_ / "empty");
+  EXPECT_THAT(run_program({"compare", folder_ / "empty"}).err, HasSubstr("sweep.yaml"));
   // What would show only after all the training is told before it.
   auto wrong = bytes_of(file);
   wrong.replace(wrong.find("[swd]"), 5, "[swf]");
   std::ofstream(folder_ / "wrong.yaml") << wrong;
   EXPECT_THAT(run_program({"compare", folder_ / "wrong.yaml", "--out", out}).err,
               HasSubstr("scores: got 'swf', allowed for these data: fd, kd"));
-  const auto dead = run_program({"compare", file.string(), "--out", out, "data.kind=folder", "data.path=/nowhere"});
-  EXPECT_THAT(dead.err, HasSubstr("there is no '/nowhere'"));
+  const auto nowhere = (folder_ / "nowhere").string();
+  const auto dead = run_program({"compare", file.string(), "--out", out, "data.kind=folder", "data.path=" + nowhere});
+  EXPECT_THAT(dead.err, HasSubstr("there is no '" + nowhere + "'"));
   const auto protocol = run_program(
       {"compare", sweep(5, "settings: {a: {}, b: {evaluation: {generated: 50}}}\n").string(), "--out", out});
   EXPECT_EQ(protocol.exit_code, 2);

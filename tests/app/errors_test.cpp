@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <sys/mount.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "tests/app/program.h"
@@ -33,8 +34,13 @@ TEST(BadInput, GetsAClearErrorAndLeavesNothing) {
   std::ofstream(folder / "broken" / "a.png") << "no image";
   std::ofstream(folder / "duplicate.yaml") << "seed: 1\nname: a\nseed: 2\n";
   std::ofstream(folder / "syntax.yaml") << "seed: [1\n";
+  // What torch.save writes, now and once.
+  const auto zipped = folder.write("net.pth", "PK\x03\x04 and so on"), pickled = folder.write("old.pth", "\x80\x02}q.");
   const auto before = names_in(folder.path());
 
+  const auto imported = [&](const std::string& file) -> std::vector<std::string> {
+    return {"import", file, "--as", "generator", "--config", digits, "threads=1", "--out", folder / "imported"};
+  };
   const auto folder_config = preset("folder.yaml");
   const std::vector<BadCall> calls = {
       {{}, 2, "COMMAND"},
@@ -48,6 +54,9 @@ TEST(BadInput, GetsAClearErrorAndLeavesNothing) {
       {{"train", digits, "trian.steps=3"}, 2, "did you mean 'train.steps'?"},
       {{"train", digits, "train.steps=abc"}, 2, "got 'abc', allowed: integer"},
       {{"train", digits, "train.steps=0"}, 2, "train.steps"},
+      {{"train", digits, "optimizer.generator.lr=1e39"},
+       2,
+       "optimizer.generator.lr: got '1e39', allowed: number, above 0 and below 3.4e+38."},
       {{"train", digits, "loss=hing"}, 2, "did you mean 'hinge'?"},
       {{"train", digits, "discriminator.norm=batch"}, 2, "batch normalization mixes"},
       {{"train", digits, "device=cuda:99"}, 1, "cuda:99"},
@@ -66,6 +75,10 @@ TEST(BadInput, GetsAClearErrorAndLeavesNothing) {
       {{"sample", none}, 2, "there is no run folder"},
       {{"sample", folder / "duplicate.yaml"}, 1, "duplicate.yaml"},
       {{"report", folder / "empty"}, 2, "holds no config.yaml"},
+      {imported(folder / "broken" / "a.png"), 1,
+       "a.png: got something else, allowed: a safetensors file. Write one in"},
+      {imported(zipped), 1, "net.pth: got a zip archive, as torch.save writes, allowed: a safetensors file."},
+      {imported(pickled), 1, "old.pth: got a Python pickle, as torch.save once wrote, allowed: a safetensors file."},
   };
   for (auto call : calls) {
     const bool trains = !call.arguments.empty() && call.arguments[0] == "train" && call.arguments.size() > 1;
@@ -76,6 +89,63 @@ TEST(BadInput, GetsAClearErrorAndLeavesNothing) {
     EXPECT_THAT(outcome.err, HasSubstr(call.text)) << words;
     EXPECT_EQ(outcome.out, "") << words;
     EXPECT_EQ(names_in(folder.path()), before) << words;
+  }
+}
+
+// Every file and folder below it.
+std::vector<std::string> paths_below(const std::filesystem::path& folder) {
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) paths.push_back(entry.path());
+  std::ranges::sort(paths);
+  return paths;
+}
+
+// Of all commands that take a RUN: neither the folder that was asked for comes to be, nor one to write to.
+TEST(BadInput, ARunThatIsNotThereLeavesNothing) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "empty");
+  const auto before = paths_below(folder.path());
+  // A command and its options; what it says of a path that is not there, and, where it is not "", of a folder without a
+  // run.
+  struct Command {
+    std::vector<std::string> words;
+    std::string missing = "there is no run folder";
+    std::string empty = "";
+  };
+  const std::string neither = "there is no run folder, checkpoint or comparison", no_log = "is no run and holds none",
+                    no_config = "is not a run: it holds no config.yaml";
+  const std::vector<Command> commands = {
+      {{"quantize"}, neither, no_config},
+      {{"quantize", "--network", "discriminator"}, neither},
+      {{"quantize", "--out", "made"}, neither, no_config},
+      {{"evaluate"}},
+      {{"evaluate", "--dump", "made"}, "there is no run folder", no_config},
+      {{"sample"}},
+      {{"sample", "--out", "made"}},
+      {{"sample", "--timeline"}},
+      {{"lipschitz"}},
+      {{"export"}},
+      {{"export", "--format", "onnx", "--out", "made"}},
+      {{"export", "--format", "tensorboard"}, no_log, no_log},
+      {{"export", "--format", "tensorboard", "--out", "made"}, no_log},
+      {{"report"}},
+      {{"report", "--out", "made"}},
+      {{"resume"}},
+      {{"compare"}, "there is no such file", "sweep.yaml: there is no such file"},
+  };
+  for (const auto& command : commands) {
+    for (const auto& [name, text] : {std::pair("none", command.missing), {"empty", command.empty}}) {
+      if (text.empty()) continue;
+      auto words = command.words;
+      const auto run = (folder / name).string();
+      words.insert(words.begin() + 1, run);
+      const auto outcome = run_program(words, [&] { std::filesystem::current_path(folder.path()); });
+      const auto shown = ::testing::PrintToString(words);
+      EXPECT_EQ(outcome.exit_code, 2) << shown << outcome.err;
+      EXPECT_THAT(outcome.err, AllOf(HasSubstr(text), HasSubstr(run))) << shown;
+      EXPECT_EQ(outcome.out, "") << shown;
+      EXPECT_EQ(paths_below(folder.path()), before) << shown;
+    }
   }
 }
 

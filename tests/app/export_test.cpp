@@ -56,12 +56,39 @@ TEST_F(Export, ACardHasTheScoresOfItsWeightsAlone) {
   EXPECT_THAT(bytes_of(outcome.last_line() + ".md"), AllOf(HasSubstr("None were measured"), Not(HasSubstr("| swd |"))));
 }
 
+// Files of other programs in a run's folders: a score without its protocol is none, and a deep one would exhaust the
+// stack.
+TEST_F(Export, LeavesOutWhatIsNoEvaluationAndNoBracket) {
+  constexpr size_t kDeep = 200'000;
+  const auto deep = std::string(kDeep, '[') + std::string(kDeep, ']');
+  const std::string scores = R"({"scores":{"made_up":{"value":1}},"protocol":)";
+  folder_.write("run/evaluation/step-00000002-a.json", R"({"scores":{"made_up":)" + deep + "}}");
+  folder_.write("run/evaluation/step-00000002-b.json", scores + "3}");
+  folder_.write("run/evaluation/step-00000002-c.json", scores + R"({"generated":"ema"}})");
+  folder_.write("run/evaluation/step-00000002-d.json", scores + R"({"generated":{"weights":3}}})");
+  folder_.write("run/evaluation/step-00000002-e.json",
+                R"({"scores":{"kept":{"value":1,"better":3}},"protocol":{"generated":{"weights":"ema"}}})");
+  const auto outcome = export_run({});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(bytes_of(outcome.last_line() + ".md"),
+              AllOf(HasSubstr("| swd |"), HasSubstr("| kept | 1.0000 |  |  |"), Not(HasSubstr("made_up"))));
+
+  std::filesystem::remove_all(run_ / "evaluation");  // TensorBoard's scores are read otherwise
+  folder_.write("run/lipschitz/step-00000002.json", R"({"network":{"slopes":{"real":3}}})");
+  EXPECT_EQ(export_run({"--format", "tensorboard"}).exit_code, 0);
+  folder_.write("run/lipschitz/step-00000002.json", R"({"network":{"slopes":{"real":{"values":)" + deep + "}}}}");
+  EXPECT_THAT(export_run({"--format", "tensorboard"}).err, HasSubstr("is no bracket"));
+}
+
 TEST_F(Export, WhatDoesNotGoTogetherIsRefused) {
   EXPECT_EQ(export_run({"--format", "pickle"}).exit_code, 2);
   EXPECT_EQ(export_run({"--format", "tensorboard", "--step", "2"}).exit_code, 2);
   EXPECT_EQ(export_run({"--format", "onnx", "--follow"}).exit_code, 2);
   EXPECT_EQ(export_run({run_, "--format", "onnx"}).exit_code, 2);
   EXPECT_EQ(export_run({"--format", "torchscript-compatible", "--out", folder_ / "my-net.py"}).exit_code, 2);
+  std::filesystem::create_directory(folder_ / "card.onnx.md");
+  EXPECT_EQ(export_run({"--format", "onnx", "--out", folder_ / "card.onnx"}).exit_code, 2);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "card.onnx"));
   const auto none = run_program({"export", folder_ / "nothing", "--format", "tensorboard"});
   EXPECT_EQ(none.exit_code, 2);
   EXPECT_THAT(none.err, HasSubstr("is no run and holds none"));

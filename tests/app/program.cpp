@@ -38,9 +38,10 @@ std::string Outcome::last_line() const {
   return out.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin == std::string::npos ? 0 : begin + 1) + 1);
 }
 
-Program::Program(const std::vector<std::string>& arguments, const std::function<void()>& in_child)
+Program::Program(const std::vector<std::string>& arguments, const std::function<void()>& in_child,
+                 const std::string& program)
     : out_(temporary_file()), err_(temporary_file()) {
-  std::vector<std::string> words{SGAN_PROGRAM};
+  std::vector<std::string> words{program.empty() ? SGAN_PROGRAM : program};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
@@ -89,6 +90,10 @@ std::string bytes_of(const std::filesystem::path& path) {
   std::ostringstream text;
   text << std::ifstream(path, std::ios::binary).rdbuf();
   return text.str();
+}
+
+nlohmann::ordered_json json_of(const std::filesystem::path& path) {
+  return nlohmann::ordered_json::parse(bytes_of(path));
 }
 
 void erase_times(nlohmann::ordered_json& json) {

@@ -23,7 +23,9 @@ struct Outcome {
 class Program {
  public:
   // in_child: called in the new process before the program begins, to set its environment and limits.
-  explicit Program(const std::vector<std::string>& arguments, const std::function<void()>& in_child = {});
+  // program: another one, or the binary for "".
+  explicit Program(const std::vector<std::string>& arguments, const std::function<void()>& in_child = {},
+                   const std::string& program = {});
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
   ~Program();
@@ -45,6 +47,7 @@ Outcome run_program(const std::vector<std::string>& arguments, const std::functi
 
 // A file's content.
 std::string bytes_of(const std::filesystem::path& path);
+nlohmann::ordered_json json_of(const std::filesystem::path& path);
 
 // Removes what a clock wrote, at any depth.
 void erase_times(nlohmann::ordered_json& json);

@@ -13,8 +13,10 @@ namespace sgan {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using testing::ElementsAre;
+using testing::AllOf;
+using testing::ContainsRegex;
 using testing::HasSubstr;
+using testing::Not;
 
 class Quantize : public testing::Test {
  protected:
@@ -208,14 +210,15 @@ TEST_F(Quantize, NamesWhatDoesNotFitInAnotherRun) {
 
 TEST_F(Quantize, AnswersForAComparison) {
   const auto sweep = folder_ / "sweep.yaml";
-  std::ofstream(sweep) << "name: small\nbase: " << preset("digits/base.yaml")
-                       << "\nset:\n  generator: {channels: 4}\n  discriminator: {channels: 4}\n"
-                          "  train: {steps: 4, batch: 32}\n  log: {every: 2}\n  lipschitz: {every: 0}\n"
-                          "  evaluation: {every: 4, real: 100, generated: 100, features: none}\n"
-                          "strategies:\n  plain: {generator: {weight: none}}\n"
-                          "  max_normalized: {generator: {quantizer: wnq}, quantizer: {bits: 0, first_last_bits: 0}}\n"
-                          "  wnq4: {generator: {quantizer: wnq}, quantizer: {bits: 4, first_last_bits: 4}}\n"
-                          "baseline: plain\nseeds: [0, 1]\nscores: [swd]\n";
+  std::ofstream(sweep)
+      << "name: small\nbase: " << preset("digits/base.yaml")
+      << "\nset:\n  generator: {channels: 4}\n  discriminator: {channels: 4}\n"
+         "  train: {steps: 4, batch: 32}\n  checkpoint: {every: 2}\n  log: {every: 2}\n  lipschitz: {every: 0}\n"
+         "  evaluation: {every: 4, real: 100, generated: 100, features: none}\n"
+         "strategies:\n  plain: {generator: {weight: none}}\n"
+         "  max_normalized: {generator: {quantizer: wnq}, quantizer: {bits: 0, first_last_bits: 0}}\n"
+         "  wnq4: {generator: {quantizer: wnq}, quantizer: {bits: 4, first_last_bits: 4}}\n"
+         "baseline: plain\nseeds: [0, 1]\nscores: [swd]\n";
   const auto folder = folder_ / "comparison";
   const auto compared = run_program({"compare", sweep, "--out", folder, "--jobs", "1", "threads=1"});
   ASSERT_EQ(compared.exit_code, 0) << compared.err;
@@ -229,13 +232,39 @@ TEST_F(Quantize, AnswersForAComparison) {
   EXPECT_EQ(result["gradients"][0]["updates"], 8);
   EXPECT_EQ(result["trained"].size(), 2u);
   EXPECT_GE(result["answers"].size(), 12u);
-  EXPECT_THAT(bytes_of(folder / "quantization.html"), HasSubstr("reconstruction"));
+  const auto page = bytes_of(folder / "quantization.html");
+  EXPECT_THAT(page, HasSubstr("reconstruction"));
+  EXPECT_THAT(page, HasSubstr("Rounded by least-error clip, by layer."));
+  for (const std::string question : {"Does training with max-normalization shorten the weights’ tails?",
+                                     "Does the largest weight’s gradient point towards zero?",
+                                     "At which bits does it help when weights are rounded afterwards?"}) {
+    const auto heading = page.find("<h3>" + question + "</h3>");
+    ASSERT_NE(heading, std::string::npos) << question;
+    EXPECT_THAT(page.substr(heading, page.find("</ul>", heading) - heading), ContainsRegex("\\[.+, .+\\]"));
+  }
 
   // Once more: what is known is not measured again, and the result is the same.
   const auto again = run_program({"quantize", folder, "--bits", "4,2", "--json"});
   EXPECT_EQ(Json::parse(again.out), result);
   EXPECT_THAT(outcome.err, HasSubstr("1 of 6"));
-  EXPECT_THAT(again.err, testing::Not(HasSubstr("1 of 6")));
+  EXPECT_THAT(again.err, Not(HasSubstr("1 of 6")));
+  // What was found of another step of one of its runs is not taken for its last.
+  const auto run = folder / "runs" / "plain-seed0";
+  const auto earlier = quantize({run, "--step", "2", "--bits", "4,2", "--per", "layer"});
+  EXPECT_EQ(earlier["step"], 2);
+  const auto third = run_program({"quantize", folder, "--bits", "4,2", "--json"});
+  EXPECT_THAT(third.err, AllOf(HasSubstr("1 of 6: plain, seed 0"), Not(HasSubstr("2 of 6"))));
+  EXPECT_EQ(json_of(run / "quantized" / "quantize.json")["step"], 4);
+  EXPECT_EQ(Json::parse(third.out), result);
+  const auto told = run_program({"quantize", folder, "--bits", "4,2"});
+  EXPECT_THAT(told.err, Not(HasSubstr("1 of 6")));
+  EXPECT_THAT(told.out, HasSubstr("wnq is a reconstruction of Cai & Li 2019 (arXiv 1907.00593)"));
+
+  // The pictures are of a way to round that was asked for.
+  const auto largest = run_program({"quantize", folder, "--bits", "4", "--arms", "max", "--no-scores", "--json"});
+  ASSERT_EQ(largest.exit_code, 0) << largest.err;
+  EXPECT_THAT(bytes_of(folder / "quantization.html"),
+              AllOf(HasSubstr("Rounded by max scale, by layer."), Not(HasSubstr("least-error clip"))));
   const auto refused = run_program({"quantize", folder, "--step", "2"});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.err, HasSubstr("--step is for one run"));

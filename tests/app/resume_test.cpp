@@ -22,6 +22,21 @@ std::vector<std::string> training(const std::string& config, const std::filesyst
           "--out",           out.string()};
 }
 
+// A run of it that stopped after `step`.
+void train_until(const std::string& step, const std::string& config, const std::filesystem::path& out) {
+  auto arguments = training(config, out);
+  arguments.insert(arguments.end(), {"--stop-at", step});
+  ASSERT_EQ(run_program(arguments).exit_code, 0);
+}
+
+// Puts `to` in the place of the first `from` in a file.
+void edit(const std::filesystem::path& file, const std::string& from, const std::string& to) {
+  auto text = bytes_of(file);
+  const auto place = text.find(from);
+  ASSERT_NE(place, std::string::npos) << file;
+  std::ofstream(file) << text.replace(place, from.size(), to);
+}
+
 void wait_for(const std::filesystem::path& path, Program& program) {
   while (program.running() && !std::filesystem::exists(path)) std::this_thread::sleep_for(std::chrono::milliseconds(2));
 }
@@ -41,9 +56,7 @@ TEST_P(ResumeIsExact, AfterStopAndAfterKill) {
   EXPECT_TRUE(bytes_of(folder / "again" / last) == expected);
 
   // Stopped at a step that is neither a log point nor a multiple of anything.
-  auto stopped = training(config, folder / "stopped");
-  stopped.insert(stopped.end(), {"--stop-at", "17"});
-  ASSERT_EQ(run_program(stopped).exit_code, 0);
+  ASSERT_NO_FATAL_FAILURE(train_until("17", config, folder / "stopped"));
   ASSERT_EQ(run_program({"resume", folder / "stopped"}).exit_code, 0);
   EXPECT_TRUE(bytes_of(folder / "stopped" / last) == expected);
   EXPECT_EQ(metrics_without_times(folder / "stopped"), expected_lines);
@@ -134,10 +147,7 @@ TEST(Streaming, TrainsAsFromMemory) {
   run("resident", "resident", {});
   run("streamed", "stream", {});
   for (const std::string name : {"stopped", "changed"}) run(name, "stream", {"--stop-at", "17"});
-  auto config = bytes_of(folder / "changed" / "config.yaml");
-  const auto place = config.find("memory: stream");
-  ASSERT_NE(place, std::string::npos);
-  std::ofstream(folder / "changed" / "config.yaml") << config.replace(place, 14, "memory: resident");
+  ASSERT_NO_FATAL_FAILURE(edit(folder / "changed" / "config.yaml", "memory: stream", "memory: resident"));
   for (const std::string name : {"stopped", "changed"}) {
     ASSERT_EQ(run_program({"resume", folder / name}).exit_code, 0) << name;
   }
@@ -187,30 +197,19 @@ TEST(Resume, NamesADamagedCheckpointAndUsesTheOneBefore) {
 TEST(Resume, RefusesAChangedConfig) {
   const TemporaryFolder folder;
   const auto run = folder / "run";
-  auto stopped = training("digits/none.yaml", run);
-  stopped.insert(stopped.end(), {"--stop-at", "10"});
-  ASSERT_EQ(run_program(stopped).exit_code, 0);
-  auto config = bytes_of(run / "config.yaml");
-  const auto place = config.find("loss: hinge");
-  ASSERT_NE(place, std::string::npos);
-  std::ofstream(run / "config.yaml") << config.replace(place, 11, "loss: wgan");
+  ASSERT_NO_FATAL_FAILURE(train_until("10", "digits/none.yaml", run));
+  ASSERT_NO_FATAL_FAILURE(edit(run / "config.yaml", "loss: hinge", "loss: wgan"));
   const auto outcome = run_program({"resume", run});
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("(loss)"), HasSubstr("would be another run"),
                                  HasSubstr("`spectral-gan resume " + run.string() + " --override`")));
 }
 
-nlohmann::ordered_json status_of(const std::filesystem::path& run) {
-  return nlohmann::ordered_json::parse(bytes_of(run / "run.json"));
-}
-
 // A changed config goes on where that is asked for, is recorded once, and is the run's from there on.
 TEST(Resume, OverridesAreRecorded) {
   const TemporaryFolder folder;
   const auto run = folder / "run";
-  auto stopped = training("digits/none.yaml", run);
-  stopped.insert(stopped.end(), {"--stop-at", "10"});
-  ASSERT_EQ(run_program(stopped).exit_code, 0);
+  ASSERT_NO_FATAL_FAILURE(train_until("10", "digits/none.yaml", run));
   const auto before = bytes_of(run / "config.yaml");
   const std::string lr = "optimizer.generator.lr=0.001";
 
@@ -218,12 +217,12 @@ TEST(Resume, OverridesAreRecorded) {
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.err, AllOf(HasSubstr("(optimizer.generator.lr)"), HasSubstr("--override")));
   EXPECT_EQ(bytes_of(run / "config.yaml"), before);
-  EXPECT_FALSE(status_of(run).contains("overrides"));
+  EXPECT_FALSE(json_of(run / "run.json").contains("overrides"));
 
   const auto overridden = run_program({"resume", run, lr, "train.batch=32", "--override", "--stop-at", "20"});
   ASSERT_EQ(overridden.exit_code, 0) << overridden.err;
   EXPECT_THAT(overridden.err, HasSubstr("overridden: optimizer.generator.lr 0.0005 -> 0.001, train.batch 64 -> 32"));
-  auto overrides = status_of(run)["overrides"];
+  auto overrides = json_of(run / "run.json")["overrides"];
   ASSERT_EQ(overrides.size(), 1U);
   EXPECT_EQ(overrides[0]["step"], 10);
   EXPECT_EQ(overrides[0]["keys"].dump(), R"([{"key":"optimizer.generator.lr","from":"0.0005","to":"0.001"},)"
@@ -235,8 +234,8 @@ TEST(Resume, OverridesAreRecorded) {
   // As after a kill before the first checkpoint with the new values: they are the run's, and recorded already.
   std::filesystem::remove(run / "checkpoints/step-00000020.safetensors");
   ASSERT_EQ(run_program({"resume", run}).exit_code, 0);
-  EXPECT_EQ(status_of(run)["overrides"], overrides);
-  EXPECT_EQ(status_of(run)["status"], "finished");
+  EXPECT_EQ(json_of(run / "run.json")["overrides"], overrides);
+  EXPECT_EQ(json_of(run / "run.json")["status"], "finished");
   // Images of both batch sizes were seen.
   EXPECT_THAT(bytes_of(run / "metrics.jsonl"), HasSubstr("\"step\":40,\"images\":1600,"));
 
@@ -244,8 +243,8 @@ TEST(Resume, OverridesAreRecorded) {
   const auto longer = run_program({"resume", run, "train.steps=50", "--override"});
   ASSERT_EQ(longer.exit_code, 0) << longer.err;
   EXPECT_TRUE(std::filesystem::exists(run / "checkpoints/step-00000050.safetensors"));
-  EXPECT_EQ(status_of(run)["overrides"].size(), 2U);
-  EXPECT_EQ(status_of(run)["overrides"][1]["step"], 40);
+  EXPECT_EQ(json_of(run / "run.json")["overrides"].size(), 2U);
+  EXPECT_EQ(json_of(run / "run.json")["overrides"][1]["step"], 40);
   const auto report = run_program({"report", run});
   ASSERT_EQ(report.exit_code, 0) << report.err;
   EXPECT_THAT(bytes_of(run / "report.html"), HasSubstr("optimizer.generator.lr 0.0005 → 0.001"));
@@ -271,9 +270,7 @@ TEST(Resume, AnOverriddenRunIsExactToo) {
 TEST(Resume, WhatMakesAnotherRunIsNotOverridden) {
   const TemporaryFolder folder;
   const auto run = folder / "run";
-  auto stopped = training("digits/none.yaml", run);
-  stopped.insert(stopped.end(), {"--stop-at", "10"});
-  ASSERT_EQ(run_program(stopped).exit_code, 0);
+  ASSERT_NO_FATAL_FAILURE(train_until("10", "digits/none.yaml", run));
   const auto config = bytes_of(run / "config.yaml"), status = bytes_of(run / "run.json"),
              log = bytes_of(run / "log.txt");
   for (const auto& [change, what] : std::vector<std::pair<std::string, std::string>>{
@@ -295,9 +292,7 @@ TEST(Resume, WhatMakesAnotherRunIsNotOverridden) {
 TEST(Resume, DoesNotBeginAnewWhereNoCheckpointIsLeft) {
   const TemporaryFolder folder;
   const auto run = folder / "run";
-  auto stopped = training("digits/none.yaml", run);
-  stopped.insert(stopped.end(), {"--stop-at", "10"});
-  ASSERT_EQ(run_program(stopped).exit_code, 0);
+  ASSERT_NO_FATAL_FAILURE(train_until("10", "digits/none.yaml", run));
   const auto metrics = bytes_of(run / "metrics.jsonl");
   std::ofstream(run / "checkpoints/step-00000010.safetensors") << "damaged";
   for (int attempt = 0; attempt < 2; ++attempt) {
@@ -311,13 +306,8 @@ TEST(Resume, DoesNotBeginAnewWhereNoCheckpointIsLeft) {
 TEST(Resume, MayComputeInAnotherWay) {
   const TemporaryFolder folder;
   const auto run = folder / "run";
-  auto stopped = training("digits/none.yaml", run);
-  stopped.insert(stopped.end(), {"--stop-at", "10"});
-  ASSERT_EQ(run_program(stopped).exit_code, 0);
-  auto config = bytes_of(run / "config.yaml");
-  const auto place = config.find("execution: auto");
-  ASSERT_NE(place, std::string::npos);
-  std::ofstream(run / "config.yaml") << config.replace(place, 15, "execution: eager");
+  ASSERT_NO_FATAL_FAILURE(train_until("10", "digits/none.yaml", run));
+  ASSERT_NO_FATAL_FAILURE(edit(run / "config.yaml", "execution: auto", "execution: eager"));
   const auto outcome = run_program({"resume", run});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
 }
@@ -345,10 +335,7 @@ TEST(Resume, AFinishedRunStaysFinished) {
   const auto run = folder / "run";
   ASSERT_EQ(run_program(training("digits/none.yaml", run)).exit_code, 0);
   // As after a kill between the last checkpoint and the last status.
-  auto status = bytes_of(run / "run.json");
-  const auto place = status.find("\"finished\"");
-  ASSERT_NE(place, std::string::npos);
-  std::ofstream(run / "run.json") << status.replace(place, 10, "\"running\"");
+  ASSERT_NO_FATAL_FAILURE(edit(run / "run.json", "\"finished\"", "\"running\""));
   const auto outcome = run_program({"resume", run});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(outcome.last_line(), run.string());
@@ -358,9 +345,7 @@ TEST(Resume, AFinishedRunStaysFinished) {
 TEST(Resume, StopsNoEarlierThanItStands) {
   const TemporaryFolder folder;
   const auto run = folder / "run";
-  auto stopped = training("digits/none.yaml", run);
-  stopped.insert(stopped.end(), {"--stop-at", "17"});
-  ASSERT_EQ(run_program(stopped).exit_code, 0);
+  ASSERT_NO_FATAL_FAILURE(train_until("17", "digits/none.yaml", run));
   const auto outcome = run_program({"resume", run, "--stop-at", "17"});
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("at step 17 already"));

@@ -18,10 +18,6 @@ using testing::IsEmpty;
 using testing::Not;
 using Json = nlohmann::ordered_json;
 
-Json json_of(const std::filesystem::path& path) {
-  return Json::parse(bytes_of(path));
-}
-
 std::vector<Json> lines_of(const std::filesystem::path& path) {
   std::vector<Json> lines;
   std::istringstream text(bytes_of(path));
@@ -125,6 +121,23 @@ TEST(Divergence, RollbacksEnd) {
   EXPECT_EQ(json_of(run / "run.json")["rollbacks"].size(), 2U);
 }
 
+// What the discriminator has seen counts every update with the batch that it had.
+TEST(Divergence, ARollbackKeepsTheCountOfImagesOfAnotherBatch) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  const std::vector<std::string> keys = {"train.batch=64", "train.steps=10", "checkpoint.every=5", "log.every=5",
+                                         "watchdog={every: 0, on_divergence: rollback, rollback_lr: 1e-15}"};
+  ASSERT_EQ(run_program(digits("none", run, keys)).exit_code, 0);
+  const auto outcome = run_program({"resume", run.string(), "train.batch=32", "train.steps=20", "loss=wgan",
+                                    "optimizer.discriminator.lr=1e15", "--override"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("to step 10"));
+  for (const auto& line : lines_of(run / "metrics.jsonl")) {
+    const auto step = line["step"].get<int64_t>();
+    EXPECT_EQ(line["images"], step <= 10 ? 64 * step : 640 + 32 * (step - 10)) << line;
+  }
+}
+
 // A critic whose weights are clipped to nothing says nothing.
 TEST(Watchdog, StopsADeadRunAndResumesWithItsMemory) {
   const TemporaryFolder folder;
@@ -140,7 +153,11 @@ TEST(Watchdog, StopsADeadRunAndResumesWithItsMemory) {
   EXPECT_EQ(status["alarms"][0]["step"], 120);
   EXPECT_TRUE(std::filesystem::exists(run / "checkpoints" / "step-00000120.safetensors"));
 
-  const auto resumed = run_program({"resume", run.string(), "watchdog.on_collapse=warn", "--override"});
+  const auto stopped =
+      run_program({"resume", run.string(), "watchdog.on_collapse=warn", "--override", "--stop-at", "121"});
+  ASSERT_EQ(stopped.exit_code, 0) << stopped.err;
+  EXPECT_EQ(json_of(run / "run.json")["alarms"].size(), 1U);
+  const auto resumed = run_program({"resume", run.string()});
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_THAT(resumed.err, Not(HasSubstr("says the same")));  // it was told before
   EXPECT_EQ(json_of(run / "run.json")["alarms"].size(), 1U);

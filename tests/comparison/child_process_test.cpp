@@ -65,7 +65,7 @@ TEST(ChildProcess, HasAProcessGroupOfItsOwnAndReadsNothing) {
 
 TEST(ChildProcess, AProgramThatIsNotThereFails) {
   const TemporaryFolder folder;
-  ChildProcess child({"/nowhere/program"}, folder / "log");
+  ChildProcess child({folder / "none" / "program"}, folder / "log");
   EXPECT_EQ(wait_for(child), 127);
   EXPECT_THAT(read_file(folder / "log"), HasSubstr("error: cannot start the program"));
   EXPECT_THROW(ChildProcess({"/bin/true"}, folder / "none" / "log"), UserError);
@@ -96,7 +96,7 @@ TEST(ChildProcess, IsAskedToEndWhenItsParentIsKilled) {
   const pid_t parent = ::fork();
   if (parent == 0) {
     ChildProcess child({"/bin/sh", "-c",
-                        "trap 'touch " + asked.string() + "; exit 0' TERM; touch " + ready.string() +
+                        "trap 'touch " + asked.string() + "; exit 0' INT; touch " + ready.string() +
                             "; for i in $(seq 1000); do sleep 0.01; done"},
                        folder / "log");
     for (;;) ::pause();

@@ -175,7 +175,9 @@ TEST(ParseConfig, WrongTypesAndRangesSayWhatIsAllowed) {
   EXPECT_THAT(error_in("seed: 9223372036854775808"),
               HasSubstr("a.yaml:1:7: seed: got '9223372036854775808', allowed:"));
   EXPECT_THAT(error_in("ema: {decay: .nan}"), HasSubstr("got '.nan', allowed: number, at least 0 and below 1."));
-  EXPECT_THAT(error_in("constraint: {clip: .inf}"), HasSubstr("got '.inf', allowed: number, above 0, finite."));
+  EXPECT_THAT(error_in("spectral: {scale: .inf}"), HasSubstr("got '.inf', allowed: number, above 0, finite."));
+  EXPECT_THAT(error_in("constraint: {clip: .inf}"),
+              HasSubstr("got '.inf', allowed: number, above 0 and below 3.4e+38."));
   EXPECT_THAT(error_in("constraint: {clip: 1e999}"), HasSubstr("got '1e999'"));
   EXPECT_THAT(error_in("seed: !!int 5"), HasSubstr("seed: got the YAML tag 'tag:yaml.org,2002:int'; remove it."));
 }
@@ -460,8 +462,8 @@ TEST(DumpConfig, ReadsBackBitForBit) {
 
 TEST(DumpConfig, HasEveryKeyOnceInOrder) {
   const std::string text = dump_config(Config{});
-  EXPECT_EQ(std::ranges::count(text, '\n'), 21 + static_cast<int64_t>(schema().size()))
-      << "a line for each key and each of the twenty-one sections";
+  EXPECT_EQ(std::ranges::count(text, '\n'), 22 + static_cast<int64_t>(schema().size()))
+      << "a line for each key and each of the twenty-two sections";
   EXPECT_THAT(text, StartsWith("name: run\nseed: 0\ndevice: auto\n"));
   EXPECT_THAT(text, HasSubstr("data:\n  kind: digits\n  path: \"\"\n"));
   EXPECT_THAT(text, HasSubstr("penalties: []\nconstraint:\n  kind: none\n"));

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "app/gpu_state.h"
 #include "configs/error.h"
 
 namespace sgan {
@@ -47,6 +48,25 @@ TEST(FakeDriverDeathTest, TellsWhichCudaLibraryIsMissing) {
   EXPECT_EXIT(choose_with_fake_driver("0"), testing::ExitedWithCode(0),
               AllOf(HasSubstr("LibTorch's CUDA libraries do not load (lib"),
                     HasSubstr("cannot open shared object file"), HasSubstr("run scripts/setup")));
+}
+
+// Prints what the fake driver's GPU is said to be, and the contexts that were not given back.
+[[noreturn]] void look_at_fake_gpu(const char* cu_init) {
+  setenv("SGAN_FAKE_CU_INIT", cu_init, 1);
+  void* driver = dlopen(SGAN_FAKE_DRIVER, RTLD_NOW);
+  if (driver == nullptr) fmt::print(stderr, "{}", dlerror());
+  const auto gpu = gpu_state(0);
+  if (gpu) fmt::print(stderr, "{}, {}, {}, ", gpu->name, gpu->multiprocessors, gpu->free_memory);
+  const auto left = reinterpret_cast<int (*)()>(dlsym(driver, "sgan_fake_contexts"));
+  fmt::print(stderr, "second {}, left {}", gpu_state(1).has_value(), left());
+  std::fflush(stderr);
+  std::_Exit(0);
+}
+
+TEST(FakeDriverDeathTest, TellsWhatIsFreeOfAGpuAndHoldsNothing) {
+  EXPECT_EXIT(look_at_fake_gpu("0"), testing::ExitedWithCode(0),
+              HasSubstr("made-up GPU, 160, 3000000000, second false, left 0"));
+  EXPECT_EXIT(look_at_fake_gpu("100"), testing::ExitedWithCode(0), testing::StartsWith("second false, left 0"));
 }
 
 TEST(ChooseDevice, GivesTheCpu) {

@@ -1,7 +1,6 @@
 #include "data/archive_reader.h"
 
 #include <algorithm>
-#include <fstream>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -27,13 +26,6 @@ using testing::HasSubstr;
 
 class ArchiveFile : public testing::Test {
  protected:
-  std::string write(const std::string& name, const std::string& bytes) {
-    const fs::path path = folder_ / name;
-    fs::create_directories(path.parent_path());
-    std::ofstream(path, std::ios::binary) << bytes;
-    return path;
-  }
-
   // The first pixel of each image, -1 where it cannot be decoded.
   static std::vector<int> load(const std::string& path) {
     const ImageArchive archive(path);
@@ -47,7 +39,7 @@ class ArchiveFile : public testing::Test {
     return values;
   }
   std::string error(const Members& members, Packing packing = Packing::tar) {
-    const std::string path = write("broken.tar", make_archive(members, packing));
+    const std::string path = folder_.write("broken.tar", make_archive(members, packing));
     return error_of([&] { load(path); });
   }
 
@@ -61,17 +53,17 @@ TEST_F(ArchiveFile, RefusesNamesThatLeadOut) {
     EXPECT_THAT(error({{"ok.png", grey_png(1)}, {name, grey_png(1)}}), AllOf(HasSubstr(name), HasSubstr("tampering")));
     EXPECT_THAT(error({{name, "no image"}}, Packing::zip), HasSubstr("tampering"));
   }
-  EXPECT_EQ(load(write("dots.tar", make_archive({{"a..b/x...png", grey_png(1)}}))).size(), 1);
+  EXPECT_EQ(load(folder_.write("dots.tar", make_archive({{"a..b/x...png", grey_png(1)}}))).size(), 1);
 }
 
 TEST_F(ArchiveFile, RefusesWhatIsNoArchiveOrCutShort) {
-  EXPECT_THAT(error_of([&] { load(write("a.tar", "")); }),
+  EXPECT_THAT(error_of([&] { load(folder_.write("a.tar", "")); }),
               AllOf(HasSubstr("a.tar cannot be read"), HasSubstr("empty")));
-  EXPECT_THAT(error_of([&] { load(write("a.zip", std::string(5000, 'x'))); }),
+  EXPECT_THAT(error_of([&] { load(folder_.write("a.zip", std::string(5000, 'x'))); }),
               HasSubstr("Unrecognized archive format"));
   for (const Packing packing : {Packing::tar, Packing::tar_gz, Packing::tar_xz, Packing::zip}) {
     const std::string whole = make_archive(kThree, packing);
-    const std::string path = write("cut", whole.substr(0, whole.size() * 2 / 5));
+    const std::string path = folder_.write("cut", whole.substr(0, whole.size() * 2 / 5));
     EXPECT_THAT(error_of([&] { load(path); }), AllOf(HasSubstr("cut cannot be read: "), HasSubstr("Get it again")))
         << static_cast<int>(packing);
   }
@@ -86,7 +78,7 @@ TEST_F(ArchiveFile, RefusesACompressedBomb) {
   unsigned sum = 0;
   for (size_t i = 0; i < 512; ++i) sum += static_cast<unsigned char>(tar[i]);
   tar.replace(148, 7, fmt::format("{:06o}", sum) + '\0');
-  EXPECT_THAT(error_of([&] { load(write("bomb.tar", tar)); }),
+  EXPECT_THAT(error_of([&] { load(folder_.write("bomb.tar", tar)); }),
               AllOf(HasSubstr("bomb.tar is a compressed bomb"), HasSubstr("1000 times that and 1 GiB")));
 }
 
@@ -96,10 +88,11 @@ TEST_F(ArchiveFile, RefusesTarsWhoseDamageWouldHideImages) {
   const std::string whole = make_archive(images);
   std::string damaged = whole;
   damaged[whole.find("2.png") + 100] ^= 1;  // in the second header
-  EXPECT_THAT(error_of([&] { load(write("damaged.tar", damaged)); }), HasSubstr("cannot be read"));
+  EXPECT_THAT(error_of([&] { load(folder_.write("damaged.tar", damaged)); }), HasSubstr("cannot be read"));
   const std::string cut = whole.substr(0, whole.find("3.png"));  // between two entries
-  EXPECT_THAT(error_of([&] { load(write("cut.tar", cut)); }), HasSubstr("stops before the two blocks of zeros"));
-  EXPECT_EQ(load(write("whole.tar", whole)).size(), 3);
+  EXPECT_THAT(error_of([&] { load(folder_.write("cut.tar", cut)); }),
+              HasSubstr("stops before the two blocks of zeros"));
+  EXPECT_EQ(load(folder_.write("whole.tar", whole)).size(), 3);
 }
 
 TEST_F(ArchiveFile, RefusesWrongChecksums) {
@@ -107,11 +100,12 @@ TEST_F(ArchiveFile, RefusesWrongChecksums) {
   const std::string whole = make_archive(images, Packing::tar_gz);
   std::string zipped = whole;
   zipped[zipped.size() - 8] ^= 1;  // the CRC of gzip's trailer
-  EXPECT_THAT(error_of([&] { load(write("wrong.tar.gz", zipped)); }), HasSubstr("gzip data are damaged"));
-  EXPECT_THAT(error_of([&] { load(write("cut.tar.gz", whole.substr(0, whole.size() - 4))); }), HasSubstr("cut short"));
+  EXPECT_THAT(error_of([&] { load(folder_.write("wrong.tar.gz", zipped)); }), HasSubstr("gzip data are damaged"));
+  EXPECT_THAT(error_of([&] { load(folder_.write("cut.tar.gz", whole.substr(0, whole.size() - 4))); }),
+              HasSubstr("cut short"));
   std::string zip = make_archive(images, Packing::zip);
   zip[zip.find("1.png") + 40] ^= 1;  // within the first image
-  EXPECT_THAT(error_of([&] { load(write("wrong.zip", zip)); }), HasSubstr("cannot be read"));
+  EXPECT_THAT(error_of([&] { load(folder_.write("wrong.zip", zip)); }), HasSubstr("cannot be read"));
 }
 
 // libarchive asks to try again, for ever. Found by fuzzing.
@@ -124,7 +118,7 @@ TEST_F(ArchiveFile, RefusesSparseFilesOutOfOrder) {
   octal(410, 0);  // … and the second one's
   octal(422, 512);
   octal(483, 1536);  // the whole length
-  const std::string path = write("sparse.tar", with_tar_checksums(tar));
+  const std::string path = folder_.write("sparse.tar", with_tar_checksums(tar));
   EXPECT_THAT(error_of([&] { load(path); }), HasSubstr("sparse.tar cannot be read: Encountered out-of-order sparse"));
 }
 
@@ -138,16 +132,17 @@ TEST_F(ArchiveFile, RefusesTarsThatGoOnBehindTheirEnd) {
   for (const size_t blocks : {1, 2, 3}) {
     std::string zeroed = whole;
     zeroed.replace(whole.find("2.png"), blocks * 512, blocks * 512, '\0');
-    EXPECT_THAT(error_of([&] { load(write("zeroed.tar", zeroed)); }),
+    EXPECT_THAT(error_of([&] { load(folder_.write("zeroed.tar", zeroed)); }),
                 AllOf(HasSubstr("zeroed.tar cannot be read: it has data after its end (at byte "),
                       HasSubstr("give each by itself"), HasSubstr("Get it again")))
         << blocks;
   }
   const Members more = {{"4.png", grey_png(4)}};
-  EXPECT_THAT(error_of([&] { load(write("joined.tar", whole + make_archive(more))); }), HasSubstr("after its end"));
+  EXPECT_THAT(error_of([&] { load(folder_.write("joined.tar", whole + make_archive(more))); }),
+              HasSubstr("after its end"));
   for (const Packing packing : {Packing::tar_gz, Packing::tar_xz, Packing::tar_bz2, Packing::tar_zst}) {
     const std::string joined = make_archive(kThree, packing) + make_archive(more, packing);
-    EXPECT_THAT(error_of([&] { load(write("joined", joined)); }),
+    EXPECT_THAT(error_of([&] { load(folder_.write("joined", joined)); }),
                 AllOf(HasSubstr("after its end"), HasSubstr("of the unpacked data")))
         << static_cast<int>(packing);
   }
@@ -156,9 +151,9 @@ TEST_F(ArchiveFile, RefusesTarsThatGoOnBehindTheirEnd) {
 TEST_F(ArchiveFile, PaddingIsNoData) {
   for (const size_t padding : {512, 10240, 700'000}) {
     const std::string zeros(padding, '\0');
-    EXPECT_EQ(load(write("padded.tar", make_archive(kThree) + zeros)).size(), 3);
+    EXPECT_EQ(load(folder_.write("padded.tar", make_archive(kThree) + zeros)).size(), 3);
     for (const Packing packing : {Packing::tar_gz, Packing::tar_bz2}) {
-      EXPECT_EQ(load(write("padded", make_archive(kThree, packing) + zeros)).size(), 3);
+      EXPECT_EQ(load(folder_.write("padded", make_archive(kThree, packing) + zeros)).size(), 3);
     }
   }
 }
@@ -166,7 +161,7 @@ TEST_F(ArchiveFile, PaddingIsNoData) {
 // The second of two joined streams is lost if its first byte is damaged.
 TEST_F(ArchiveFile, RefusesWhatFollowsCompressedData) {
   for (const Packing packing : {Packing::tar_gz, Packing::tar_xz, Packing::tar_bz2, Packing::tar_zst}) {
-    const std::string path = write("garbage", make_archive(kThree, packing) + std::string(3000, 'x'));
+    const std::string path = folder_.write("garbage", make_archive(kThree, packing) + std::string(3000, 'x'));
     EXPECT_THAT(error_of([&] { load(path); }), HasSubstr("garbage cannot be read: ")) << static_cast<int>(packing);
   }
 }
@@ -186,29 +181,29 @@ TEST_F(ArchiveFile, ReadsGzipMembersOfAnyLength) {
     bytes += empty;
   }
   ASSERT_EQ(bytes.size(), (1 << 18) - 1);
-  EXPECT_EQ(load(write("members.tar.gz", bytes + second)).size(), 3);
+  EXPECT_EQ(load(folder_.write("members.tar.gz", bytes + second)).size(), 3);
 }
 
 TEST_F(ArchiveFile, ReadsZipsByTheListAtTheirEnd) {
   const std::string whole = make_archive(kThree, Packing::zip);
   std::string damaged = whole;
   damaged[whole.find("2.png") - 30] ^= 1;  // the signature of the second header
-  EXPECT_THAT(error_of([&] { load(write("damaged.zip", damaged)); }), HasSubstr("damaged.zip cannot be read"));
+  EXPECT_THAT(error_of([&] { load(folder_.write("damaged.zip", damaged)); }), HasSubstr("damaged.zip cannot be read"));
   const std::string program(40'000, '#');
-  EXPECT_THAT(load(write("program.zip", program + whole)), ElementsAre(1, 2, 3));
+  EXPECT_THAT(load(folder_.write("program.zip", program + whole)), ElementsAre(1, 2, 3));
   const size_t list = whole.find("PK\1\2");
   for (const size_t kept : {list, list + 20, whole.find("PK\5\6") + 10}) {
-    EXPECT_THAT(error_of([&] { load(write("cut.zip", whole.substr(0, kept))); }),
+    EXPECT_THAT(error_of([&] { load(folder_.write("cut.zip", whole.substr(0, kept))); }),
                 HasSubstr("the list of its entries, at its end, is cut off or damaged"));
   }
   std::string miscounted = whole;
   const size_t end = whole.find("PK\5\6");
   miscounted[end + 8] = miscounted[end + 10] = 4;
-  EXPECT_THAT(error_of([&] { load(write("miscounted.zip", miscounted)); }),
+  EXPECT_THAT(error_of([&] { load(folder_.write("miscounted.zip", miscounted)); }),
               HasSubstr("says that it has 4 entries, but lists 3"));
   std::string renamed = whole;
   renamed[whole.find("2.png") + 2] = 'q';  // in the header, not in the list
-  EXPECT_THAT(error_of([&] { load(write("renamed.zip", renamed)); }), HasSubstr("another name than the list"));
+  EXPECT_THAT(error_of([&] { load(folder_.write("renamed.zip", renamed)); }), HasSubstr("another name than the list"));
 }
 
 std::string little_endian(uint64_t number, int bytes) {
@@ -231,15 +226,15 @@ std::string as_zip64(const std::string& zip, uint64_t entries) {
 
 TEST_F(ArchiveFile, ReadsZipsOfThe64BitKind) {
   const std::string zip = make_archive(kThree, Packing::zip);
-  EXPECT_THAT(load(write("wide.zip", as_zip64(zip, 3))), ElementsAre(1, 2, 3));
-  EXPECT_THAT(error_of([&] { load(write("wide.zip", as_zip64(zip, 65539))); }),
+  EXPECT_THAT(load(folder_.write("wide.zip", as_zip64(zip, 3))), ElementsAre(1, 2, 3));
+  EXPECT_THAT(error_of([&] { load(folder_.write("wide.zip", as_zip64(zip, 65539))); }),
               HasSubstr("says that it has 65539 entries, but lists 3"));
 }
 
 TEST_F(ArchiveFile, RefusesLongNames) {
   const auto named = [](size_t bytes) { return std::string(bytes - 4, 'n') + ".png"; };
-  EXPECT_EQ(load(write("long.tar", gnu_tar({{named(4096), grey_png(1)}}))).size(), 1);
-  const std::string text = error_of([&] { load(write("long.tar", gnu_tar({{named(4097), grey_png(1)}}))); });
+  EXPECT_EQ(load(folder_.write("long.tar", gnu_tar({{named(4096), grey_png(1)}}))).size(), 1);
+  const std::string text = error_of([&] { load(folder_.write("long.tar", gnu_tar({{named(4097), grey_png(1)}}))); });
   EXPECT_THAT(text, AllOf(HasSubstr("4097 bytes; at most 4096 are allowed"), HasSubstr("nnn…")));
   EXPECT_LT(text.size(), 500);
 }
@@ -248,7 +243,7 @@ TEST_F(ArchiveFile, RefusesTooManyNames) {
   constexpr size_t kEach = 4000;
   Members members;
   for (int i = 0; i < 1000; ++i) members.emplace_back(fmt::format("{:0{}}.txt", i, kEach - 4), "");
-  const std::string path = write("shard.tar.gz", gzip(gnu_tar(members)));
+  const std::string path = folder_.write("shard.tar.gz", gzip(gnu_tar(members)));
   const ImageArchive::Open open = [path] { return ArchiveReader(fs::path(path)); };
   EXPECT_THAT(error_of([&] { ImageArchive("shards", std::vector<ImageArchive::Open>(68, open)); }),
               HasSubstr("shards: the names of its entries have more than 256 MiB"));
@@ -259,11 +254,11 @@ TEST_F(ArchiveFile, RefusesTooManyNames) {
 TEST_F(ArchiveFile, ErrorsCannotCommandATerminal) {
   const std::string name = "\x1b[2Jx\n\xff";
   EXPECT_THAT(error_of([&] {
-                load(write("a.tar", gnu_tar({{name + "/../1.png", grey_png(1)}})));
+                load(folder_.write("a.tar", gnu_tar({{name + "/../1.png", grey_png(1)}})));
               }),
               HasSubstr("called \\x1b[2Jx\\x0a\\xff/../1.png,"));
   EXPECT_THAT(error_of([&] {
-                load(write("a.tar", gnu_tar({{name + ".cls", "cat"}})));
+                load(folder_.write("a.tar", gnu_tar({{name + ".cls", "cat"}})));
               }),
               HasSubstr("\\x1b[2Jx\\x0a\\xff.cls should hold a label"));
 }

@@ -13,6 +13,7 @@
 #include "data/load.h"
 #include "run/atomic_file.h"
 #include "tests/data/made_files.h"
+#include "tests/data/same_dataset.h"
 #include "tests/data/user_error.h"
 #include "tests/temporary_folder.h"
 
@@ -31,13 +32,9 @@ class Cache : public testing::Test {
     options_.path = folder_ / "images";
     options_.cache = folder_ / "deep/cache";
     options_.on_error = OnError::skip;
-    write("images/b/2.png", grey_png(2));
-    write("images/a/1.png", grey_png(1));
-    write("images/a/broken.png", "broken");
-  }
-  void write(const std::string& name, const std::string& bytes) {
-    fs::create_directories((folder_ / name).parent_path());
-    std::ofstream(folder_ / name, std::ios::binary) << bytes;
+    folder_.write("images/b/2.png", grey_png(2));
+    folder_.write("images/a/1.png", grey_png(1));
+    folder_.write("images/a/broken.png", "broken");
   }
   std::string cached_bytes() const {
     std::ifstream file(cache_path(options_), std::ios::binary);
@@ -49,14 +46,6 @@ class Cache : public testing::Test {
     std::ofstream(cache_path(options_), std::ios::binary) << bytes;
   }
   Dataset load() const { return load_dataset(options_, 0, 1); }
-
-  void expect_same(const Dataset& found, const Dataset& expected) {
-    EXPECT_TRUE(found.samples.equal(expected.samples));
-    EXPECT_EQ(found.labels, expected.labels);
-    EXPECT_EQ(found.classes, expected.classes);
-    EXPECT_EQ(found.skipped, expected.skipped);
-    EXPECT_EQ(fingerprint(found), fingerprint(expected));
-  }
 
   TemporaryFolder folder_;
   DataOptions options_;
@@ -77,8 +66,8 @@ TEST_F(Cache, TheSecondTimeComesFromIt) {
   EXPECT_THAT(first.description, Not(HasSubstr(kHit)));
   const Dataset second = load();
   EXPECT_THAT(second.description, AllOf(HasSubstr(expected.description), HasSubstr(kHit)));
-  expect_same(first, expected);
-  expect_same(second, expected);
+  expect_same_dataset(first, expected);
+  expect_same_dataset(second, expected);
   EXPECT_EQ(fs::file_size(cache_path(options_)), cached_bytes().size());
 }
 
@@ -91,10 +80,10 @@ TEST_F(Cache, OutlivesTheDatasetThatMappedIt) {
 
 TEST_F(Cache, NoticesThatFilesChanged) {
   load();
-  write("images/c/3.png", grey_png(3));
+  folder_.write("images/c/3.png", grey_png(3));
   EXPECT_EQ(load().size(), 3);
   EXPECT_EQ(load().size(), 3);
-  write("images/c/3.png", grey_png(4));  // of the same size
+  folder_.write("images/c/3.png", grey_png(4));  // of the same size
   fs::last_write_time(folder_ / "images/c/3.png", fs::file_time_type::clock::now() + std::chrono::seconds(5));
   EXPECT_EQ(load().samples[2][0][0][0].item<int>(), 4);
   fs::remove(folder_ / "images/c/3.png");
@@ -107,11 +96,11 @@ TEST_F(Cache, NoticesContentOfTheSameSizeAndTime) {
   const auto time = fs::last_write_time(image);
   load();
   std::this_thread::sleep_for(std::chrono::milliseconds(20));  // a change within one tick of the clock shows nowhere
-  write("images/b/2.png", grey_png(3));
+  folder_.write("images/b/2.png", grey_png(3));
   fs::last_write_time(image, time);
   EXPECT_EQ(load().samples[1][0][0][0].item<int>(), 3);
 
-  write("other.png", grey_png(4));
+  folder_.write("other.png", grey_png(4));
   fs::last_write_time(folder_ / "other.png", time);
   fs::rename(folder_ / "other.png", image);
   EXPECT_EQ(load().samples[1][0][0][0].item<int>(), 4);
@@ -167,7 +156,7 @@ TEST_F(Cache, DamageIsNoticedAndRepaired) {
     damage(bytes);
     const Dataset again = load();
     EXPECT_THAT(again.description, HasSubstr("was damaged and is written anew"));
-    expect_same(again, expected);
+    expect_same_dataset(again, expected);
     EXPECT_THAT(load().description, HasSubstr(kHit));
   }
 }
@@ -187,7 +176,7 @@ TEST_F(Cache, KeepsClassNamesOfAnyCharacters) {
 }
 
 TEST_F(Cache, IsDoneWithoutWhereItCannotBeWritten) {
-  write("file", "in the way");
+  folder_.write("file", "in the way");
   options_.cache = folder_ / "file/cache";
   const Dataset dataset = load();
   EXPECT_EQ(dataset.size(), 2);

@@ -1,7 +1,5 @@
 #include "data/cifar10.h"
 
-#include <fstream>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -32,10 +30,6 @@ class Cifar10 : public testing::Test {
     options_.kind = DataKind::cifar10;
     options_.path = folder_.path();
   }
-  void write(const std::string& name, const std::string& bytes) {
-    fs::create_directories((folder_ / name).parent_path());
-    std::ofstream(folder_ / name, std::ios::binary) << bytes;
-  }
   Members batches() const {
     Members members;
     for (char i = 1; i <= 5; ++i) {
@@ -45,7 +39,7 @@ class Cifar10 : public testing::Test {
     return members;
   }
   void write_batches() {
-    for (const auto& [name, bytes] : batches()) write(name, bytes);
+    for (const auto& [name, bytes] : batches()) folder_.write(name, bytes);
   }
   Dataset load() const { return load_cifar10(options_, 1); }
   std::string error() const {
@@ -57,7 +51,7 @@ class Cifar10 : public testing::Test {
 };
 
 TEST_F(Cifar10, PixelsAreExact) {
-  write("one.bin", record(3, 77) + record(9, -1));
+  folder_.write("one.bin", record(3, 77) + record(9, -1));
   options_.path = folder_ / "one.bin";
   const Dataset dataset = load();
   ASSERT_EQ(dataset.samples.sizes(), (std::vector<int64_t>{2, 3, 32, 32}));
@@ -85,16 +79,16 @@ TEST_F(Cifar10, TakesTheBatchesOfTheSplit) {
 TEST_F(Cifar10, ReadsThePublishedArchive) {
   write_batches();
   const Dataset expected = load();
-  write("cifar-10-binary.tar.gz", make_archive(batches(), Packing::tar_gz));
+  folder_.write("cifar-10-binary.tar.gz", make_archive(batches(), Packing::tar_gz));
   options_.path = folder_ / "cifar-10-binary.tar.gz";
   EXPECT_TRUE(load().samples.equal(expected.samples));
   EXPECT_EQ(load().labels, expected.labels);
-  write("cifar-10-binary.tar.gz", make_archive({{"x.bin", "x"}}, Packing::tar_gz));
+  folder_.write("cifar-10-binary.tar.gz", make_archive({{"x.bin", "x"}}, Packing::tar_gz));
   EXPECT_THAT(error(), HasSubstr("holds no data_batch_1.bin"));
 }
 
 TEST_F(Cifar10, ScalesAndConverts) {
-  write("one.bin", record(3, 77));
+  folder_.write("one.bin", record(3, 77));
   options_.path = folder_ / "one.bin";
   options_.size = 16;
   EXPECT_EQ(load().samples[0][0][0][1].item<int>(), 3);  // the mean of columns 2 and 3 is 2.5
@@ -108,27 +102,27 @@ TEST_F(Cifar10, ScalesAndConverts) {
 TEST_F(Cifar10, ReadsTheNamesOfClassesThatAreThere) {
   write_batches();
   EXPECT_EQ(cifar10_files(options_).back().filename(), "data_batch_5.bin");
-  write("cifar-10-batches-bin/batches.meta.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n");
+  folder_.write("cifar-10-batches-bin/batches.meta.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n");
   EXPECT_THAT(load().classes, ElementsAre("a", "b", "c", "d", "e", "f", "g", "h", "i", "j"));
   EXPECT_EQ(cifar10_files(options_).back().filename(), "batches.meta.txt");
-  write("cifar-10-batches-bin/batches.meta.txt", "a\nb\n");
+  folder_.write("cifar-10-batches-bin/batches.meta.txt", "a\nb\n");
   EXPECT_EQ(load().classes.front(), "airplane");
 }
 
 TEST_F(Cifar10, RefusesDamagedFiles) {
   write_batches();
-  write("cifar-10-batches-bin/data_batch_3.bin", record(1, 1).substr(1));
+  folder_.write("cifar-10-batches-bin/data_batch_3.bin", record(1, 1).substr(1));
   EXPECT_THAT(error(),
               AllOf(HasSubstr("data_batch_3.bin has 3072 bytes"), HasSubstr("3073"), HasSubstr("get it again")));
-  write("cifar-10-batches-bin/data_batch_3.bin", "");
+  folder_.write("cifar-10-batches-bin/data_batch_3.bin", "");
   EXPECT_THAT(error(), HasSubstr("has 0 bytes"));
-  write("cifar-10-batches-bin/data_batch_3.bin", record(1, 1) + record(10, 1));
+  folder_.write("cifar-10-batches-bin/data_batch_3.bin", record(1, 1) + record(10, 1));
   EXPECT_THAT(error(), HasSubstr("data_batch_3.bin: record 1 has the label 10, allowed: 0 to 9"));
   fs::remove(folder_ / "cifar-10-batches-bin/data_batch_3.bin");
   EXPECT_THAT(error(), HasSubstr("holds no data_batch_3.bin"));
   options_.path = folder_ / "missing";
   EXPECT_THAT(error(), HasSubstr("there is no"));
-  write("test_batch.bin", record(1, 1));
+  folder_.write("test_batch.bin", record(1, 1));
   options_ = {.kind = DataKind::cifar10, .path = folder_ / "test_batch.bin", .split = Split::train};
   EXPECT_THAT(error(), HasSubstr("data.split is train, but data.path is one file"));
 }

@@ -1,7 +1,5 @@
 #include "data/idx.h"
 
-#include <fstream>
-
 #include <sys/resource.h>
 
 #include <gmock/gmock.h>
@@ -25,9 +23,6 @@ class Idx : public testing::Test {
     options_.kind = DataKind::idx;
     options_.path = folder_.path();
   }
-  void write(const std::string& name, const std::string& bytes) {
-    std::ofstream(folder_ / name, std::ios::binary) << bytes;
-  }
   Dataset load() const { return load_idx(options_, 1); }
   std::string error() const {
     return error_of([this] { load(); });
@@ -42,8 +37,8 @@ const std::string kLabels = idx_labels("\4\1");
 
 TEST_F(Idx, PixelsAreExact) {
   const torch::Tensor expected = torch::tensor({0, 1, 2, 3, 252, 253, 254, 255}, torch::kUInt8).view({2, 1, 2, 2});
-  write("train-images-idx3-ubyte", kTwo);
-  write("train-labels-idx1-ubyte", kLabels);
+  folder_.write("train-images-idx3-ubyte", kTwo);
+  folder_.write("train-labels-idx1-ubyte", kLabels);
   const Dataset plain = load();
   EXPECT_TRUE(plain.samples.equal(expected));
   EXPECT_THAT(plain.labels, ElementsAre(4, 1));
@@ -51,16 +46,16 @@ TEST_F(Idx, PixelsAreExact) {
 
   std::filesystem::remove(folder_ / "train-images-idx3-ubyte");
   std::filesystem::remove(folder_ / "train-labels-idx1-ubyte");
-  write("train-images.idx3-ubyte.gz", gzip(kTwo));
-  write("train-labels.idx1-ubyte.gz", gzip(kLabels));
+  folder_.write("train-images.idx3-ubyte.gz", gzip(kTwo));
+  folder_.write("train-labels.idx1-ubyte.gz", gzip(kLabels));
   const Dataset packed = load();
   EXPECT_TRUE(packed.samples.equal(expected));
   EXPECT_EQ(packed.labels, plain.labels);
 }
 
 TEST_F(Idx, TheTestSplitIsT10k) {
-  write("train-images-idx3-ubyte", kTwo);
-  write("t10k-images-idx3-ubyte", idx_images(1, 3, 3, std::string(9, 'x')));
+  folder_.write("train-images-idx3-ubyte", kTwo);
+  folder_.write("t10k-images-idx3-ubyte", idx_images(1, 3, 3, std::string(9, 'x')));
   options_.split = Split::test;
   EXPECT_EQ(load().samples.sizes(), (std::vector<int64_t>{1, 1, 3, 3}));
   EXPECT_THAT(load().labels, IsEmpty());
@@ -69,15 +64,15 @@ TEST_F(Idx, TheTestSplitIsT10k) {
 }
 
 TEST_F(Idx, OneFileOfImagesIsEnough) {
-  write("letters-images-idx3-ubyte", kTwo);
+  folder_.write("letters-images-idx3-ubyte", kTwo);
   options_.path = folder_ / "letters-images-idx3-ubyte";
   EXPECT_THAT(load().labels, IsEmpty());
-  write("letters-labels-idx1-ubyte", kLabels);
+  folder_.write("letters-labels-idx1-ubyte", kLabels);
   EXPECT_THAT(load().labels, ElementsAre(4, 1));
 }
 
 TEST_F(Idx, ScalesAndConverts) {
-  write("train-images-idx3-ubyte", idx_images(1, 2, 4, std::string("\7\0\4\7\7\0\4\7", 8)));
+  folder_.write("train-images-idx3-ubyte", idx_images(1, 2, 4, std::string("\7\0\4\7\7\0\4\7", 8)));
   EXPECT_THAT(error(), AllOf(HasSubstr("must be square, but are 4x2"), HasSubstr("data.size")));
   options_.size = 2;
   options_.channels = 3;
@@ -85,24 +80,24 @@ TEST_F(Idx, ScalesAndConverts) {
 }
 
 TEST_F(Idx, BothSplitsHaveTheSameClasses) {
-  write("train-images-idx3-ubyte", kTwo);
-  write("train-labels-idx1-ubyte", idx_labels(std::string("\0\2", 2)));
-  write("t10k-images-idx3-ubyte", kTwo);
-  write("t10k-labels-idx1-ubyte.gz", gzip(idx_labels("\1\1")));
+  folder_.write("train-images-idx3-ubyte", kTwo);
+  folder_.write("train-labels-idx1-ubyte", idx_labels(std::string("\0\2", 2)));
+  folder_.write("t10k-images-idx3-ubyte", kTwo);
+  folder_.write("t10k-labels-idx1-ubyte.gz", gzip(idx_labels("\1\1")));
   EXPECT_EQ(load().classes.size(), 3u);
   options_.split = Split::test;
   EXPECT_EQ(load().classes.size(), 3u);
   EXPECT_THAT(load().labels, ElementsAre(1, 1));
   EXPECT_EQ(idx_files(options_).size(), 3u);
-  write("train-labels-idx1-ubyte", "damaged");
+  folder_.write("train-labels-idx1-ubyte", "damaged");
   EXPECT_THAT(error(), HasSubstr("train-labels-idx1-ubyte begins with"));
 }
 
 TEST_F(Idx, ALoneLargeLabelIsDamage) {
-  write("train-images-idx3-ubyte", idx_images(11, 1, 1, std::string(11, 'x')));
-  write("train-labels-idx1-ubyte", idx_labels(std::string("\0\1\2\3\4\5\6\7\x08\x09\xff", 11)));
+  folder_.write("train-images-idx3-ubyte", idx_images(11, 1, 1, std::string(11, 'x')));
+  folder_.write("train-labels-idx1-ubyte", idx_labels(std::string("\0\1\2\3\4\5\6\7\x08\x09\xff", 11)));
   EXPECT_THAT(error(), AllOf(HasSubstr("train-labels-idx1-ubyte: label 10 is 255"), HasSubstr("allowed are 0 to 31")));
-  write("train-labels-idx1-ubyte", idx_labels(std::string("\0\1\2\3\4\5\6\7\x08\x09\x1f", 11)));
+  folder_.write("train-labels-idx1-ubyte", idx_labels(std::string("\0\1\2\3\4\5\6\7\x08\x09\x1f", 11)));
   EXPECT_EQ(load().classes.size(), 32u);
 }
 
@@ -117,16 +112,16 @@ TEST_F(Idx, AGzipFileIsUnpackedAsFarAsItsHeaderStates) {
   std::string zeros;
   for (int i = 0; i < 512; ++i) zeros += gzip(std::string(1 << 20, '\0'));  // members are joined when they are unpacked
   const int64_t before = peak_memory();
-  write("train-images-idx3-ubyte.gz", gzip(kTwo) + zeros);
+  folder_.write("train-images-idx3-ubyte.gz", gzip(kTwo) + zeros);
   EXPECT_THAT(error(), HasSubstr("unpacks to at least 25 bytes, but its header states 2 images of 2x2"));
-  write("train-images-idx3-ubyte.gz", zeros);
+  folder_.write("train-images-idx3-ubyte.gz", zeros);
   EXPECT_THAT(error(), HasSubstr("begins with 0x00000000"));
   EXPECT_LT(peak_memory() - before, 100);
 }
 
 TEST_F(Idx, AGzipFileIsHeldAgainstItsHeader) {
   const auto error_with = [&](const std::string& bytes) {
-    write("train-images-idx3-ubyte.gz", bytes);
+    folder_.write("train-images-idx3-ubyte.gz", bytes);
     return error();
   };
   EXPECT_THAT(error_with(gzip(kTwo.substr(0, 23))), HasSubstr("unpacks to 23 bytes, but"));
@@ -139,8 +134,8 @@ TEST_F(Idx, AGzipFileIsHeldAgainstItsHeader) {
 
 TEST_F(Idx, RefusesDamagedFiles) {
   const auto error_with = [&](const std::string& images, const std::string& labels) {
-    write("train-images-idx3-ubyte", images);
-    write("train-labels-idx1-ubyte", labels);
+    folder_.write("train-images-idx3-ubyte", images);
+    folder_.write("train-labels-idx1-ubyte", labels);
     return error();
   };
   EXPECT_THAT(error(), AllOf(HasSubstr("holds none of train-images-idx3-ubyte,")));

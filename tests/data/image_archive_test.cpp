@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -25,18 +24,11 @@ using testing::IsEmpty;
 
 class Archive : public testing::Test {
  protected:
-  std::string write(const std::string& name, const std::string& bytes) {
-    const fs::path path = folder_ / name;
-    fs::create_directories(path.parent_path());
-    std::ofstream(path, std::ios::binary) << bytes;
-    return path;
-  }
-
   Dataset load(const std::string& path, int64_t threads = 1) const {
     return load_images(ImageArchive(path), options_, threads);
   }
   std::string error(const Members& members, Packing packing = Packing::tar) {
-    const std::string path = write("broken.tar", make_archive(members, packing));
+    const std::string path = folder_.write("broken.tar", make_archive(members, packing));
     return error_of([&] { load(path); });
   }
 
@@ -55,14 +47,14 @@ const Members kAnimals = {{"b/2.png", grey_png(20)},     {"b/1.PNG", grey_png(10
                           {".hidden/4.png", grey_png(4)}};
 
 TEST_F(Archive, HoldsWhatTheFolderHolds) {
-  for (const auto& [name, content] : kAnimals) write("folder/" + name, content);
+  for (const auto& [name, content] : kAnimals) folder_.write("folder/" + name, content);
   const Dataset expected = load_images(ImageFolder(folder_ / "folder"), options_, 1);
   EXPECT_THAT(values(expected), ElementsAre(3, 5, 10, 20));
   EXPECT_THAT(expected.classes, ElementsAre("a", "a-z", "b"));
   for (const Packing packing :
        {Packing::tar, Packing::tar_gz, Packing::tar_xz, Packing::tar_bz2, Packing::tar_zst, Packing::zip}) {
     for (const int64_t threads : {1, 3}) {
-      const Dataset found = load(write("archive", make_archive(kAnimals, packing)), threads);
+      const Dataset found = load(folder_.write("archive", make_archive(kAnimals, packing)), threads);
       EXPECT_TRUE(found.samples.equal(expected.samples)) << static_cast<int>(packing);
       EXPECT_EQ(found.labels, expected.labels);
       EXPECT_EQ(found.classes, expected.classes);
@@ -75,7 +67,7 @@ TEST_F(Archive, ManyImagesKeepTheirPlaces) {
   Members members;
   for (int i = 249; i >= 0; --i) members.emplace_back("image" + std::to_string(1000 + i) + ".png", grey_png(i));
   std::vector<int64_t> reports;
-  const Dataset found = load_images(ImageArchive(write("many.tar", make_archive(members))), options_, 3,
+  const Dataset found = load_images(ImageArchive(folder_.write("many.tar", make_archive(members))), options_, 3,
                                     [&](int64_t done, int64_t total) {
                                       EXPECT_EQ(total, 250);
                                       reports.push_back(done);
@@ -87,9 +79,10 @@ TEST_F(Archive, ManyImagesKeepTheirPlaces) {
 TEST_F(Archive, AWrappingFolderIsNoClass) {
   Members wrapped = {{"animals/", ""}, {"animals/deep/", ""}};
   for (const auto& [name, content] : kAnimals) wrapped.emplace_back("./animals/deep/" + name, content);
-  const Dataset found = load(write("wrapped.tar", make_archive(wrapped)));
+  const Dataset found = load(folder_.write("wrapped.tar", make_archive(wrapped)));
   EXPECT_THAT(found.classes, ElementsAre("a", "a-z", "b"));
-  const Dataset flat = load(write("flat.tar", make_archive({{"x/1.png", grey_png(1)}, {"x/2.png", grey_png(2)}})));
+  const Dataset flat =
+      load(folder_.write("flat.tar", make_archive({{"x/1.png", grey_png(1)}, {"x/2.png", grey_png(2)}})));
   EXPECT_THAT(flat.classes, IsEmpty());
 }
 
@@ -104,16 +97,18 @@ TEST_F(Archive, NamesNeedNotBeAscii) {
   const Members members = {{"ä/1.png", grey_png(1)}, {"日本/2.png", grey_png(2)}};
   const std::string zip = make_archive(members, Packing::zip);
   for (const std::string& archive : {make_archive(members), zip, with_utf8_flag(zip)}) {
-    EXPECT_THAT(load(write("names", archive)).classes, ElementsAre("ä", "日本"));
+    EXPECT_THAT(load(folder_.write("names", archive)).classes, ElementsAre("ä", "日本"));
   }
 }
 
 class WebDataset : public Archive {
  protected:
   void write_shards() {
-    write("shards/s-008.tar", make_archive({{"0002.png", grey_png(2)}, {"0002.cls", "3\n"}, {"0002.json", "{}"}}));
-    write("shards/s-009.tar", make_archive({{"0001.cls", "0"}, {"0001.seg.png", grey_png(1)}}));
-    write("shards/s-010.tar", make_archive({{"0001.png", grey_png(9)}, {"0001.cls", "1"}}));  // the same key again
+    folder_.write("shards/s-008.tar",
+                  make_archive({{"0002.png", grey_png(2)}, {"0002.cls", "3\n"}, {"0002.json", "{}"}}));
+    folder_.write("shards/s-009.tar", make_archive({{"0001.cls", "0"}, {"0001.seg.png", grey_png(1)}}));
+    folder_.write("shards/s-010.tar",
+                  make_archive({{"0001.png", grey_png(9)}, {"0001.cls", "1"}}));  // the same key again
   }
 };
 
@@ -134,7 +129,7 @@ TEST_F(WebDataset, RefusesShardsThatAreNotThere) {
   EXPECT_THAT(error_of([&] { load("s-{3..1}.tar"); }), HasSubstr("must ascend"));
   EXPECT_THAT(error_of([&] { load("s-{0..999999}.tar"); }), HasSubstr("at most 100000 shards"));
   EXPECT_THAT(error_of([&] { load("s-{a}.tar"); }), HasSubstr("one range like name-{000..009}.tar"));
-  write("shards/README", "text");
+  folder_.write("shards/README", "text");
   EXPECT_THAT(error_of([&] { load(folder_ / "shards"); }), AllOf(HasSubstr("README"), HasSubstr(".tar files alone")));
 }
 
@@ -159,7 +154,7 @@ TEST_F(Archive, ListsImagesThatCannotBeRead) {
 }
 
 TEST_F(WebDataset, LabelsMustBeThoseOfTheSplit) {
-  const std::string path = write(
+  const std::string path = folder_.write(
       "split.tar", make_archive({{"train/1.png", grey_png(1)}, {"train/1.CLS", "3"}, {"test/2.png", grey_png(2)}}));
   EXPECT_THAT(load(path).labels, ElementsAre(3));
   options_.split = Split::test;
@@ -169,17 +164,17 @@ TEST_F(WebDataset, LabelsMustBeThoseOfTheSplit) {
 // An archive of pictures is no WebDataset: files that share a stem are different pictures.
 TEST_F(Archive, WithoutLabelsEveryImageCounts) {
   const Members pictures = {{"1.png", grey_png(1)}, {"1.edit.png", grey_png(2)}, {"2.png", grey_png(3)}};
-  EXPECT_EQ(load(write("pictures.tar", make_archive(pictures))).size(), 3);
+  EXPECT_EQ(load(folder_.write("pictures.tar", make_archive(pictures))).size(), 3);
 }
 
 TEST_F(Archive, OfOneNameTheLastIsTaken) {
   const Members twice = {{"1.png", grey_png(1)}, {"2.png", grey_png(2)}, {"./1.png", grey_png(7)}};
-  EXPECT_THAT(values(load(write("twice.tar", make_archive(twice)))), ElementsAre(7, 2));
+  EXPECT_THAT(values(load(folder_.write("twice.tar", make_archive(twice)))), ElementsAre(7, 2));
 }
 
 TEST_F(Archive, NamesAreNormalized) {
   const Members members = {{".//b/3.png", grey_png(3)}, {"a/./1.png", grey_png(1)}, {"a//./2.png", grey_png(2)}};
-  const Dataset found = load(write("dots.tar", make_archive(members)));
+  const Dataset found = load(folder_.write("dots.tar", make_archive(members)));
   EXPECT_THAT(values(found), ElementsAre(1, 2, 3));
   EXPECT_THAT(found.classes, ElementsAre("a", "b"));
   EXPECT_THAT(error({{"./a/.././../1.png", grey_png(1)}}), HasSubstr("tampering"));
@@ -187,10 +182,10 @@ TEST_F(Archive, NamesAreNormalized) {
 }
 
 TEST_F(Archive, RefusesAnArchiveThatChanged) {
-  const std::string path = write("a.tar", make_archive({{"1.png", grey_png(1)}, {"1.cls", "1"}}));
+  const std::string path = folder_.write("a.tar", make_archive({{"1.png", grey_png(1)}, {"1.cls", "1"}}));
   const ImageArchive archive(path);
   fs::remove(path);
-  write("a.tar", make_archive({{"1.png", grey_png(2)}, {"1.cls", "2"}}));
+  folder_.write("a.tar", make_archive({{"1.png", grey_png(2)}, {"1.cls", "2"}}));
   fs::last_write_time(path, fs::last_write_time(path) + std::chrono::seconds(5));
   EXPECT_THAT(error_of([&] { load_images(archive, options_, 1); }), HasSubstr("a.tar changed while it was read"));
 
@@ -210,7 +205,7 @@ TEST_F(Archive, NamesTheDataSetThatItIs) {
 }
 
 TEST_F(Archive, PathsThatExistMayHaveBraces) {
-  EXPECT_EQ(load(write("k{1}.tar", make_archive({{"1.png", grey_png(1)}}))).size(), 1);
+  EXPECT_EQ(load(folder_.write("k{1}.tar", make_archive({{"1.png", grey_png(1)}}))).size(), 1);
 }
 
 }  // namespace

@@ -37,11 +37,6 @@ class FolderOfImages : public testing::Test {
     ASSERT_TRUE(cv::imwrite(folder_.path() / name, cv::Mat(size, type, value)));
   }
 
-  void write_text(const std::string& name, const std::string& text) {
-    fs::create_directories((folder_.path() / name).parent_path());
-    std::ofstream(folder_.path() / name, std::ios::binary) << text;
-  }
-
   std::string bytes_of(const std::string& name) {
     std::ifstream file(folder_.path() / name, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -105,7 +100,7 @@ TEST_F(FolderOfImages, ReadsAllFormatsInTheOrderOfPaths) {
   write("b/z.bmp", {20});
   write("a.JPEG", {10});
   write("d.jpg", {40});
-  write_text("notes.txt", "no image");
+  folder_.write("notes.txt", "no image");
   options_.channels = 1;
   const Dataset dataset = load();
   EXPECT_EQ(dataset.samples.sizes(), (std::vector<int64_t>{4, 1, 8, 8}));
@@ -275,7 +270,7 @@ TEST_F(FolderOfImages, AClassHasOneNumberInAllSplits) {
   // Not even a class whose images all are skipped gives up its number.
   options_.split = Split::train;
   options_.on_error = OnError::skip;
-  write_text("train/b/1.png", "broken");
+  folder_.write("train/b/1.png", "broken");
   EXPECT_THAT(load().labels, ElementsAre(0, 2));
   EXPECT_THAT(load().classes, ElementsAre("a", "b", "c"));
 }
@@ -286,11 +281,11 @@ class BrokenImages : public FolderOfImages {
   BrokenImages() {
     for (const std::string name : {"a/good.png", "b/good.png", "a/cut.png", "b/cut.jpg"}) write(name, {77});
     const std::string png = bytes_of("a/cut.png");
-    write_text("a/cut.png", png.substr(0, 50));
+    folder_.write("a/cut.png", png.substr(0, 50));
     const std::string jpeg = bytes_of("b/cut.jpg");
-    write_text("b/cut.jpg", jpeg.substr(0, jpeg.size() / 2));
-    write_text("a/empty.jpg", "");
-    write_text("a/text.png", "A text of more than thirty characters.");
+    folder_.write("b/cut.jpg", jpeg.substr(0, jpeg.size() / 2));
+    folder_.write("a/empty.jpg", "");
+    folder_.write("a/text.png", "A text of more than thirty characters.");
   }
 };
 
@@ -319,7 +314,7 @@ TEST_F(BrokenImages, AreAnErrorIfNoneRemain) {
 }
 
 TEST_F(BrokenImages, AreListedUpToTen) {
-  for (int i = 10; i < 30; ++i) write_text(std::to_string(i) + ".png", "broken");
+  for (int i = 10; i < 30; ++i) folder_.write(std::to_string(i) + ".png", "broken");
   EXPECT_THAT(error(), AllOf(HasSubstr("24 of 26"), HasSubstr("19.png"), Not(HasSubstr("20.png")), HasSubstr("…")));
 }
 
@@ -332,7 +327,7 @@ TEST_F(FolderOfImages, NoticesImagesThatStopShort) {
     EXPECT_EQ(load().size(), 1) << ending;
     const std::string bytes = bytes_of(name);
     for (const double share : {0.5, 0.99}) {
-      write_text(name, bytes.substr(0, static_cast<size_t>(share * static_cast<double>(bytes.size()))));
+      folder_.write(name, bytes.substr(0, static_cast<size_t>(share * static_cast<double>(bytes.size()))));
       EXPECT_THAT(error(), HasSubstr(name + " cannot be decoded")) << share;
     }
     fs::remove(folder_.path() / name);
@@ -343,9 +338,9 @@ TEST_F(FolderOfImages, AThumbnailsEndIsNotTheImages) {
   write("image.jpg", {5}, CV_8UC1, {64, 64});
   std::string bytes = bytes_of("image.jpg");
   bytes.insert(2, "\xff\xfe\x01\x02" + std::string(0x80, '\xff') + "\xff\xd9" + std::string(0x7e, ' '));
-  write_text("image.jpg", bytes);
+  folder_.write("image.jpg", bytes);
   EXPECT_THAT(values(load()), ElementsAre(5));
-  write_text("image.jpg", bytes.substr(0, bytes.size() - 4));
+  folder_.write("image.jpg", bytes.substr(0, bytes.size() - 4));
   EXPECT_THAT(error(), HasSubstr("image.jpg cannot be decoded"));
 }
 
@@ -353,7 +348,7 @@ TEST_F(FolderOfImages, RefusesDecompressionBombs) {
   write("bomb.png", {1});
   std::string png = bytes_of("bomb.png");
   png.replace(16, 8, std::string("\0\0\x40\0\0\0\x40\0", 8));  // claims 16384 x 16384
-  write_text("bomb.png", png);
+  folder_.write("bomb.png", png);
   EXPECT_THAT(error(), HasSubstr("bomb.png is 16384x16384, more than 64 megapixels"));
 }
 
@@ -361,7 +356,7 @@ TEST_F(FolderOfImages, RefusesFoldersWithoutImages) {
   EXPECT_THAT(error(), AllOf(HasSubstr("hold no images"), HasSubstr(".png, .jpg, .jpeg, .bmp, .webp")));
   options_.path = folder_.path() / "missing";
   EXPECT_THAT(error(), AllOf(HasSubstr("there is no folder"), HasSubstr("missing")));
-  write_text("file.png", "");
+  folder_.write("file.png", "");
   options_.path = folder_.path() / "file.png";
   EXPECT_THAT(error(), HasSubstr("is not a folder"));
 }

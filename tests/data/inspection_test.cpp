@@ -1,7 +1,6 @@
 #include "data/inspection.h"
 
 #include <filesystem>
-#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,17 +13,12 @@
 namespace sgan {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
 
 class Inspect : public testing::Test {
  protected:
-  void write(const std::string& name, const std::string& bytes) {
-    fs::create_directories((folder_ / name).parent_path());
-    std::ofstream(folder_ / name, std::ios::binary) << bytes;
-  }
   DataKind kind(const std::string& name) const { return guess_kind(folder_ / name); }
   Inspection inspect(DataKind kind, const std::string& name, Split split = Split::automatic) const {
     return inspect_data({.kind = kind, .path = folder_ / name, .split = split}, 4, 1);
@@ -34,14 +28,14 @@ class Inspect : public testing::Test {
 };
 
 TEST_F(Inspect, GuessesTheKind) {
-  write("images/a.png", grey_png(1));
-  write("images/b.tar", "");
-  write("cifar/cifar-10-batches-bin/data_batch_1.bin", "");
-  write("stl/train_X.bin", "");
-  write("mnist/t10k-images.idx3-ubyte.gz", "");
-  write("shards/0.tar", "");
-  write("shards/1.tar", "");
-  write("x.unknown", "");
+  folder_.write("images/a.png", grey_png(1));
+  folder_.write("images/b.tar", "");
+  folder_.write("cifar/cifar-10-batches-bin/data_batch_1.bin", "");
+  folder_.write("stl/train_X.bin", "");
+  folder_.write("mnist/t10k-images.idx3-ubyte.gz", "");
+  folder_.write("shards/0.tar", "");
+  folder_.write("shards/1.tar", "");
+  folder_.write("x.unknown", "");
   EXPECT_EQ(kind("images"), DataKind::folder);
   EXPECT_EQ(kind("images/b.tar"), DataKind::archive);
   EXPECT_EQ(kind("cifar"), DataKind::cifar10);
@@ -56,10 +50,10 @@ TEST_F(Inspect, GuessesTheKind) {
 }
 
 TEST_F(Inspect, CountsWhatAFolderHolds) {
-  for (int i = 0; i < 6; ++i) write("in/train/a/" + std::to_string(i) + ".png", grey_png(10 * i));
-  write("in/train/b/colour.png", encode_image(".png", cv::Mat(40, 50, CV_8UC3, cv::Scalar(1, 2, 3))));
-  write("in/train/b/broken.png", "broken");
-  write("in/test/b/1.png", grey_png(1));
+  for (int i = 0; i < 6; ++i) folder_.write("in/train/a/" + std::to_string(i) + ".png", grey_png(10 * i));
+  folder_.write("in/train/b/colour.png", encode_image(".png", cv::Mat(40, 50, CV_8UC3, cv::Scalar(1, 2, 3))));
+  folder_.write("in/train/b/broken.png", "broken");
+  folder_.write("in/test/b/1.png", grey_png(1));
   const Inspection found = inspect(DataKind::folder, "in");
   EXPECT_EQ(found.readable, 7);
   EXPECT_EQ(found.grey, 6);
@@ -78,8 +72,8 @@ TEST_F(Inspect, CountsWhatAFolderHolds) {
 }
 
 TEST_F(Inspect, ReadsBinaryFiles) {
-  write("mnist/train-images-idx3-ubyte", idx_images(3, 28, 28, std::string(3 * 784, 'x')));
-  write("mnist/train-labels-idx1-ubyte", idx_labels(std::string("\1\1\0", 3)));
+  folder_.write("mnist/train-images-idx3-ubyte", idx_images(3, 28, 28, std::string(3 * 784, 'x')));
+  folder_.write("mnist/train-labels-idx1-ubyte", idx_labels(std::string("\1\1\0", 3)));
   const Inspection found = inspect(DataKind::automatic, "mnist");
   EXPECT_EQ(found.kind, DataKind::idx);
   EXPECT_EQ(found.readable, 3);
@@ -94,7 +88,7 @@ TEST_F(Inspect, BinaryImagesNeedNotBeSquare) {
   for (const bool packed : {false, true}) {
     const std::string images = idx_images(2, 20, 36, std::string(2 * 720, 'x'));
     const std::string name = packed ? "packed/train-images-idx3-ubyte.gz" : "plain/train-images-idx3-ubyte";
-    write(name, packed ? gzip(images) : images);
+    folder_.write(name, packed ? gzip(images) : images);
     const Inspection found = inspect(DataKind::idx, packed ? "packed" : "plain");
     EXPECT_THAT(found.sizes, ElementsAre(Pair(ImageSize{36, 20}, 2)));
     EXPECT_EQ(found.readable, 2);

@@ -1,7 +1,6 @@
 #include "data/load.h"
 
 #include <filesystem>
-#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -29,28 +28,21 @@ void expect_usage_error(const DataOptions& options, const testing::Matcher<std::
   }
 }
 
-void write(const std::filesystem::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
-
 // Makes data of one of the kinds that read files in `folder`; returns data.path.
 std::string make_files(DataKind kind, const TemporaryFolder& folder) {
-  const std::filesystem::path path = folder / std::string(name_of(kind));
-  if (kind == DataKind::archive) {
-    write(path, make_archive({{"1.png", grey_png(7)}}));
-    return path;
-  }
-  std::filesystem::create_directory(path);
-  if (kind == DataKind::folder || kind == DataKind::automatic) write(path / "1.png", grey_png(7));
-  if (kind == DataKind::idx) write(path / "train-images-idx3-ubyte", idx_images(1, 28, 28, std::string(784, 'x')));
+  const std::string path(name_of(kind));
+  if (kind == DataKind::archive) return folder.write(path, make_archive({{"1.png", grey_png(7)}}));
+  const auto write = [&](const std::string& name, const std::string& bytes) { folder.write(path + "/" + name, bytes); };
+  if (kind == DataKind::folder || kind == DataKind::automatic) write("1.png", grey_png(7));
+  if (kind == DataKind::idx) write("train-images-idx3-ubyte", idx_images(1, 28, 28, std::string(784, 'x')));
   for (int i = 1; kind == DataKind::cifar10 && i <= 5; ++i) {
-    write(path / ("data_batch_" + std::to_string(i) + ".bin"), std::string(3073, '\1'));
+    write("data_batch_" + std::to_string(i) + ".bin", std::string(3073, '\1'));
   }
   if (kind == DataKind::stl10) {
-    for (const char* name : {"train_X.bin", "unlabeled_X.bin"}) write(path / name, std::string(27648, '\1'));
-    write(path / "train_y.bin", "\1");
+    for (const char* name : {"train_X.bin", "unlabeled_X.bin"}) write(name, std::string(27648, '\1'));
+    write("train_y.bin", "\1");
   }
-  return path;
+  return folder / path;
 }
 
 TEST(LoadDataset, CoversEveryKind) {
@@ -124,7 +116,7 @@ TEST(LoadDataset, RefusesOptionsWithoutEffect) {
 TEST(LoadDataset, TellsStl10ByItsNames) {
   TemporaryFolder folder;
   for (const char* name : {"train_X.bin", "train_y.bin", "unlabeled_X.bin", "stl10_binary.tar.gz"}) {
-    write(folder / name, std::string(27648, '\1'));
+    folder.write(name, std::string(27648, '\1'));
     const DataOptions options{.kind = DataKind::automatic, .path = folder / name};
     EXPECT_THAT(error_of([&] { load_dataset(options, 0, 1); }), HasSubstr("Set it to the folder of STL-10's binary"));
   }

@@ -1,7 +1,5 @@
 #include "data/stl10.h"
 
-#include <fstream>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -40,10 +38,7 @@ class Stl10 : public testing::Test {
     write("test_X.bin", image(4));
     write("test_y.bin", "\2");
   }
-  void write(const std::string& name, const std::string& bytes) {
-    fs::create_directories(folder_ / "stl10_binary");
-    std::ofstream(folder_ / "stl10_binary" / name, std::ios::binary) << bytes;
-  }
+  void write(const std::string& name, const std::string& bytes) { folder_.write("stl10_binary/" + name, bytes); }
   Dataset load(Split split) {
     options_.split = split;
     return load_stl10(options_, 1);

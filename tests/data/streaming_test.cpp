@@ -10,6 +10,7 @@
 #include "data/sample_file.h"
 #include "data/sample_writer.h"
 #include "tests/data/made_files.h"
+#include "tests/data/same_dataset.h"
 #include "tests/data/user_error.h"
 #include "tests/temporary_folder.h"
 
@@ -41,14 +42,10 @@ class Streaming : public testing::Test {
     options_.on_error = OnError::skip;
     options_.memory = DataMemory::stream;
     options_.cache = folder_ / "cache";
-    write("images.tar", make_archive(images(40)));
-  }
-  void write(const std::string& name, const std::string& bytes) const {
-    fs::create_directories((folder_ / name).parent_path());
-    std::ofstream(folder_ / name, std::ios::binary) << bytes;
+    folder_.write("images.tar", make_archive(images(40)));
   }
   void use_folder() {
-    for (const auto& [name, content] : images(40)) write("folder/" + name, content);
+    for (const auto& [name, content] : images(40)) folder_.write("folder/" + name, content);
     options_.kind = DataKind::folder;
     options_.path = folder_ / "folder";
   }
@@ -66,11 +63,7 @@ class Streaming : public testing::Test {
     EXPECT_FALSE(resident.file);
     const auto all = torch::arange(resident.size());
     EXPECT_TRUE(streamed.file->gather(all).equal(resident.samples));
-    EXPECT_TRUE(streamed.samples.equal(resident.samples));
-    EXPECT_EQ(streamed.labels, resident.labels);
-    EXPECT_EQ(streamed.classes, resident.classes);
-    EXPECT_EQ(streamed.skipped, resident.skipped);
-    EXPECT_EQ(fingerprint(streamed), fingerprint(resident));
+    expect_same_dataset(streamed, resident);
   }
 
   TemporaryFolder folder_;
@@ -129,8 +122,8 @@ TEST_F(Streaming, BothWaysShareTheCache) {
 TEST_F(Streaming, BinaryFilesCanBeStreamed) {
   std::string pixels;
   for (int i = 0; i < 5 * 16; ++i) pixels += static_cast<char>(i);
-  write("idx/train-images-idx3-ubyte", idx_images(5, 4, 4, pixels));
-  write("idx/train-labels-idx1-ubyte", idx_labels(std::string("\1\0\2\1\1", 5)));
+  folder_.write("idx/train-images-idx3-ubyte", idx_images(5, 4, 4, pixels));
+  folder_.write("idx/train-labels-idx1-ubyte", idx_labels(std::string("\1\0\2\1\1", 5)));
   options_ = {.kind = DataKind::idx, .path = folder_ / "idx", .cache = options_.cache, .memory = DataMemory::stream};
   for (const int64_t size : {0, 2}) {
     options_.size = size;
@@ -182,7 +175,7 @@ TEST_F(Streaming, AFileCutInUseIsNamed) {
 TEST_F(Streaming, NeedsACache) {
   options_.cache = "";
   EXPECT_THAT(error_of([&] { load(); }), AllOf(HasSubstr("data.memory is stream"), HasSubstr("Set data.cache")));
-  write("file", "in the way");
+  folder_.write("file", "in the way");
   options_.cache = folder_ / "file/cache";
   EXPECT_THAT(error_of([&] { load(); }),
               AllOf(HasSubstr("to be streamed"), HasSubstr("file/cache"), HasSubstr("Set data.cache to another one")));

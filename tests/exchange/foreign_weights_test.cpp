@@ -143,6 +143,39 @@ TEST(ForeignWeightsErrors, PlainWeightsAreNoSpectralNormsState) {
   EXPECT_THAT(refusal(plain, *network_of(given)), HasSubstr("set the network's weight to none"));
 }
 
+// PyTorch's spectral norm makes the matrix of a transposed convolution's weight, (in, out, k, k), by its outputs, which
+// the length of u does not tell where there are as many inputs.
+TEST(ForeignWeightsSpectral, IsDividedOutOfATransposedConvolutionByItsOutputs) {
+  torch::NoGradGuard no_grad;
+  auto config = network_config(NetworkKind::dcgan, NormKind::batch, WeightKind::none);
+  config.generator.channels = 3;
+  const auto network = make_generator(config, {3, 16, 16});
+  initialize(*network, 5);
+  const auto original = draw_normal({3, 3, 4, 4}, 1);
+  const auto matrix = original.transpose(0, 1).reshape({3, 48});
+  auto u = draw_normal({3}, 2);
+  auto v = matrix.t().mv(u);
+  v /= v.norm();
+  u = matrix.mv(v);
+  const auto sigma = u.norm();
+  u /= sigma;
+  auto plain = copy_of(sgan::state_of(*network));
+  plain.erase("deconv2.weight");
+  const std::vector<Tensors> forms = {
+      {{"deconv2.weight_orig", original}, {"deconv2.weight_u", u}, {"deconv2.weight_v", v}},
+      {{"deconv2.parametrizations.weight.original", original},
+       {"deconv2.parametrizations.weight.0._u", u},
+       {"deconv2.parametrizations.weight.0._v", v}}};
+  for (const auto& form : forms) {
+    SCOPED_TRACE(form.begin()->first);
+    auto state = form;
+    state.insert(plain.begin(), plain.end());
+    initialize(*network, 6);
+    import_state(state, *network, /*approximate=*/false);
+    EXPECT_TRUE(close(sgan::state_of(*network).at("deconv2.weight"), original / sigma, kTolerance));
+  }
+}
+
 // DCGAN's layers here have no bias before a batch norm; other code's may.
 TEST(ForeignWeightsBias, BeforeABatchNormIsTakenIntoItsMean) {
   const Case given{"dcgan", "generator", NetworkKind::dcgan, 2, 64, WeightKind::none, ""};

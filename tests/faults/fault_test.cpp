@@ -105,10 +105,6 @@ std::vector<std::string> temporaries_in(const fs::path& folder) {
   return found;
 }
 
-Json status_of(const fs::path& run) {
-  return Json::parse(bytes_of(run / "run.json"));
-}
-
 class Faults : public ::testing::Test {
  protected:
   // The run that nothing happens to, made once.
@@ -134,9 +130,9 @@ class Faults : public ::testing::Test {
     EXPECT_EQ(made.metrics, whole_->metrics) << run;
     EXPECT_EQ(made.logged_steps, whole_->logged_steps) << run;
     EXPECT_TRUE(made.samples == whole_->samples) << run;
-    EXPECT_EQ(status_of(run)["status"], "finished") << run;
-    EXPECT_FALSE(status_of(run).contains("why")) << run;
-    EXPECT_FALSE(status_of(run)["end"].is_null()) << run;
+    EXPECT_EQ(json_of(run / "run.json")["status"], "finished") << run;
+    EXPECT_FALSE(json_of(run / "run.json").contains("why")) << run;
+    EXPECT_FALSE(json_of(run / "run.json")["end"].is_null()) << run;
     EXPECT_THAT(temporaries_in(run), IsEmpty());
   }
 
@@ -175,16 +171,13 @@ TEST_F(Faults, KilledAtAnyMomentNothingIsLostOrDoubled) {
       const std::chrono::duration<double> delay(std::uniform_real_distribution(0.0, 0.7 * seconds_)(random));
       const auto until = Clock::now() + delay;
       while (program.running() && Clock::now() < until) std::this_thread::sleep_for(std::chrono::microseconds(500));
-      ended = !program.running();
       program.send(SIGKILL);
       const auto outcome = program.wait();
-      if (ended) {
-        EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-      } else {
-        EXPECT_EQ(outcome.exit_code, 128 + SIGKILL) << outcome.err;
-        ++killed;
-        if (fs::exists(run / "metrics.jsonl")) ++in_training;
-      }
+      ended = outcome.exit_code == 0;  // before the kill came
+      if (ended) continue;
+      EXPECT_EQ(outcome.exit_code, 128 + SIGKILL) << outcome.err;
+      ++killed;
+      if (fs::exists(run / "metrics.jsonl")) ++in_training;
     }
     ASSERT_NO_FATAL_FAILURE(finish(run));
     fs::remove_all(run);
@@ -208,7 +201,7 @@ TEST_F(Faults, ADiskThatFailsAtRandomIsToldOfAndNothingIsLost) {
       EXPECT_THAT(outcome.err, AllOf(HasSubstr("error: cannot "), HasSubstr(run.string()),
                                      AnyOf(HasSubstr("Input/output error"), HasSubstr("No space left on device"))));
       if (fs::exists(run / "run.json")) {
-        EXPECT_TRUE(status_of(run).contains("status")) << "not whole";
+        EXPECT_TRUE(json_of(run / "run.json").contains("status")) << "not whole";
       }
     }
     ASSERT_NO_FATAL_FAILURE(finish(run));
@@ -246,7 +239,6 @@ struct Place {
   std::string part;  // of the path
   int error;
   std::string text;
-  bool ends = true;  // false: the run does without
 };
 
 class EveryPlace : public Faults, public ::testing::WithParamInterface<Place> {};
@@ -261,7 +253,7 @@ TEST_P(EveryPlace, IsNamedAndTheLastGoodStateStays) {
       next_session(run), failing(run, {{"RATE", "1"}, {"ONLY", place.part}, {"ERROR", std::to_string(place.error)}}));
   EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("error: cannot "), HasSubstr(place.part), HasSubstr(place.text)));
-  const auto status = status_of(run);
+  const auto status = json_of(run / "run.json");
   if (place.part != "run.json" && place.part != "run.lock") {
     EXPECT_EQ(status["status"], "failed");
     EXPECT_EQ(status["failure"], "disk");
@@ -318,8 +310,8 @@ TEST_F(Faults, ACutCacheIsNamedAndTheRunGoesOn) {
     const auto outcome = program.wait();
     EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
     EXPECT_THAT(outcome.err, AllOf(HasSubstr("cut short while it was in use"), HasSubstr("spectral-gan resume")));
-    EXPECT_EQ(status_of(run)["status"], "failed");
-    EXPECT_THAT(status_of(run)["why"].get<std::string>(), HasSubstr("cut short while it was in use"));
+    EXPECT_EQ(json_of(run / "run.json")["status"], "failed");
+    EXPECT_THAT(json_of(run / "run.json")["why"].get<std::string>(), HasSubstr("cut short while it was in use"));
     EXPECT_THAT(temporaries_in(run), IsEmpty());
     const auto resumed = run_program({"resume", run});
     EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
@@ -333,8 +325,8 @@ TEST_F(Faults, ACutCacheIsNamedAndTheRunGoesOn) {
   const auto outcome = run_program({"resume", run});
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.err, HasSubstr("images-idx3-ubyte"));
-  EXPECT_EQ(status_of(run)["status"], "failed");
-  EXPECT_THAT(status_of(run)["why"].get<std::string>(), HasSubstr("images-idx3-ubyte"));
+  EXPECT_EQ(json_of(run / "run.json")["status"], "failed");
+  EXPECT_THAT(json_of(run / "run.json")["why"].get<std::string>(), HasSubstr("images-idx3-ubyte"));
   EXPECT_TRUE(fs::exists(run / "checkpoints" / "step-00000003.safetensors"));
 }
 
@@ -362,11 +354,11 @@ TEST_F(Faults, TooLittleMemoryIsToldOfAndCanBeMended) {
   EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("error: not enough memory. Lower train.batch"),
                                  HasSubstr("`spectral-gan resume " + run.string() + "`")));
-  EXPECT_EQ(status_of(run)["status"], "failed");
-  EXPECT_EQ(status_of(run)["failure"], "memory");
+  EXPECT_EQ(json_of(run / "run.json")["status"], "failed");
+  EXPECT_EQ(json_of(run / "run.json")["failure"], "memory");
   const auto mended = run_program({"resume", run, "train.batch=16", "--override"});
   EXPECT_EQ(mended.exit_code, 0) << mended.err;
-  const auto status = status_of(run);
+  const auto status = json_of(run / "run.json");
   EXPECT_EQ(status["status"], "finished");
   EXPECT_EQ(status["overrides"][0]["keys"][0]["key"], "train.batch");
 }

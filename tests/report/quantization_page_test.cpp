@@ -168,10 +168,19 @@ TEST_F(QuantizationPage, AnswersForAComparison) {
       {"arms", arms},
       {"trained", Json::array()},
       {"histograms", {{{"layer", "deconv0"}, {"lines", {{{"strategy", "plain"}, {"histogram", histogram}}}}}}},
-      {"pictures", {{{"strategy", "plain"}, {"seed", 0}, {"images", {image}}}}},
-      {"answers", {"Rounding: it <helps> at 4 bits."}}};
+      {"pictures", {{{"strategy", "plain"}, {"seed", 0}, {"arm", "max"}, {"per", "layer"}, {"images", {image}}}}},
+      {"answers",
+       {{{"question", "Which bits?"}, {"text", "Rounding: it <helps> at 4 bits."}},
+        {{"question", "Why & how?"}, {"text", "Nobody knows."}},
+        {{"question", "Which bits?"}, {"text", "Not at 2."}}}}};
   const auto page = ablation_page(result, folder_.path());
-  EXPECT_THAT(page, HasSubstr("<li>Rounding: it &lt;helps&gt; at 4 bits.</li>"));
+  // Each question once, with its answers.
+  EXPECT_THAT(page, HasSubstr("<h3>Which bits?</h3>\n<ul class=\"findings\">\n<li>Rounding: it &lt;helps&gt; at 4 "
+                              "bits.</li>\n<li>Not at 2.</li>\n</ul>\n<h3>Why &amp; how?</h3>\n<ul "
+                              "class=\"findings\">\n<li>Nobody knows.</li>\n</ul>"));
+  // The pictures name the way to round that they show, which is the only one here.
+  EXPECT_THAT(page, HasSubstr("Rounded by max scale, by layer."));
+  EXPECT_THAT(page, Not(HasSubstr("least-error clip")));
   EXPECT_THAT(page, HasSubstr("small &lt;x&gt;"));
   EXPECT_THAT(page, HasSubstr("−2.50 [−3.50, −1.50]"));
   EXPECT_THAT(page, HasSubstr("75.0 %"));

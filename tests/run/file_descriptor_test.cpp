@@ -32,8 +32,10 @@ TEST(FileDescriptor, FullDiskIsReported) {
 }
 
 TEST(FileDescriptor, MissingFileIsReported) {
-  EXPECT_THAT([] { FileDescriptor("/no/such/file", O_RDONLY); },
-              ThrowsMessage<UserError>(HasSubstr("cannot open /no/such/file: No such file")));
+  const TemporaryFolder folder;
+  const auto missing = folder / "none";
+  EXPECT_THAT([&] { FileDescriptor(missing, O_RDONLY); },
+              ThrowsMessage<UserError>(HasSubstr("cannot open " + missing.string() + ": No such file")));
 }
 
 TEST(FileDescriptor, ReadsFewerBytesOnlyAtTheEnd) {

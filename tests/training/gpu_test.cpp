@@ -7,6 +7,7 @@
 #include "app/graph_capture.h"
 #include "configs/loader.h"
 #include "cuda/backend.h"
+#include "normalization/spectral_group.h"
 #include "run/random_streams.h"
 #include "tests/training/small_run.h"
 #include "training/captured_step.h"
@@ -271,6 +272,30 @@ TEST_F(GpuTraining, SpectralNormsStayFloat32UnderEveryPrecision) {
     const auto exact = weights(Precision::fp32);
     EXPECT_TRUE(torch::equal(weights(Precision::tf32), exact)) << weight_name;
     EXPECT_TRUE(torch::equal(weights(Precision::bf16), exact)) << weight_name;
+  }
+}
+
+// On a GPU all layers' spectral norms go together; a step computes what it does with each alone.
+TEST_F(GpuTraining, SpectralNormsAreTheSameTogetherAndAlone) {
+  set_precision(Precision::fp32, gpu);
+  for (const char* name : {"sngan-cnn", "sngan-resnet"}) {
+    SCOPED_TRACE(name);
+    Steps alone(preset_config(name), gpu);
+    Steps together(preset_config(name), gpu);
+    for (int64_t i = 0; i < 3; ++i) {
+      copy_state(alone.state(), together.state());
+      double expected = 0;
+      {
+        const SpectralGroupingGuard guard(SpectralGrouping::alone);
+        expected = alone.take(i).first;
+      }
+      EXPECT_NEAR(together.take(i).first, expected, 1e-5 * std::max(1.0, std::abs(expected))) << "step " << i;
+      const auto vectors = tensors_of(alone.state());
+      for (const auto& [tensor_name, tensor] : tensors_of(together.state())) {
+        if (!tensor_name.ends_with("0._u") && !tensor_name.ends_with("0._v")) continue;
+        EXPECT_TRUE(torch::allclose(tensor, vectors.at(tensor_name), 0, 1e-5)) << tensor_name;
+      }
+    }
   }
 }
 

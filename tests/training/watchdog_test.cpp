@@ -89,6 +89,16 @@ TEST(Watchdog, AWassersteinLossMayBeSmall) {
   }
 }
 
+// What is no number is divergence, and another's to tell.
+TEST(Watchdog, TellsNothingOfWhatIsNoNumber) {
+  Watchdog watchdog(config_of(LossKind::hinge));
+  for (int64_t step = 100; step <= 1000; step += 100) {
+    auto look = healthy(step);
+    look.loss_d = look.critic.margin = look.critic.spread = look.critic.slope = std::nan("");
+    EXPECT_THAT(watchdog.see(look), IsEmpty());
+  }
+}
+
 // An untrained generator makes one image; that is no collapse, unless it goes on.
 TEST(Watchdog, GivesAGeneratorTimeToVary) {
   Watchdog watchdog(config_of(LossKind::hinge));  // of 20,000 steps: 2,000
