@@ -47,9 +47,13 @@ class Reader {
 
 constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
 
-bool several(const Variables& variables, const char* name) {
+bool says_something(const Variables& variables, const char* name) {
   const auto* value = variables(name);
-  return value != nullptr && *value != '\0' && std::string_view(value) != "1";
+  return value != nullptr && *value != '\0';
+}
+
+bool several(const Variables& variables, const char* name) {
+  return says_something(variables, name) && std::string_view(variables(name)) != "1";
 }
 
 Launch by_torchrun(const Variables& variables) {
@@ -64,7 +68,6 @@ Launch by_torchrun(const Variables& variables) {
   launch.port = read.port("MASTER_PORT");
   launch.launcher_serves =
       read.has("TORCHELASTIC_USE_AGENT_STORE") && read.text("TORCHELASTIC_USE_AGENT_STORE") == "True";
-  if (read.has("TORCHELASTIC_RESTART_COUNT")) launch.attempt = read.text("TORCHELASTIC_RESTART_COUNT");
   return launch;
 }
 
@@ -80,9 +83,12 @@ Launch by_srun(const Variables& variables) {
   launch.host = read.has("MASTER_ADDR") ? read.text("MASTER_ADDR") : first_machine(read.text("SLURM_STEP_NODELIST"));
   constexpr int64_t kFirstPort = 15000;  // above those of services, below those that systems give out
   constexpr int64_t kPorts = 15000;
-  launch.port = read.has("MASTER_PORT")
-                    ? read.port("MASTER_PORT")
-                    : static_cast<uint16_t>(kFirstPort + read.number("SLURM_JOB_ID", 0, kMost) % kPorts);
+  constexpr int64_t kApart = 31;  // the ports of jobs in a row, between which those of their steps lie
+  const auto job = read.number("SLURM_JOB_ID", 0, kMost);
+  const auto step = read.has("SLURM_STEP_ID") ? read.number("SLURM_STEP_ID", 0, kMost) : 0;
+  launch.port = read.has("MASTER_PORT") ? read.port("MASTER_PORT")
+                                        : static_cast<uint16_t>(kFirstPort + (job * kApart + step) % kPorts);
+  launch.job = fmt::format("{}.{}", job, step);
   return launch;
 }
 
@@ -90,15 +96,25 @@ Launch by_srun(const Variables& variables) {
 
 std::optional<Launch> launch(const Variables& variables) {
   if (several(variables, "WORLD_SIZE")) return by_torchrun(variables);
+  if (says_something(variables, "WORLD_SIZE")) return std::nullopt;
   if (several(variables, "SLURM_STEP_NUM_TASKS")) return by_srun(variables);
   return std::nullopt;
 }
 
 std::string first_machine(const std::string& list) {
-  const auto first = list.substr(0, list.find_first_of(",["));
-  if (first.size() == list.size() || list[first.size()] == ',') return first;
-  const auto inside = list.substr(first.size() + 1);
-  return first + inside.substr(0, inside.find_first_of(",-]"));
+  std::string first;
+  for (size_t at = 0; at < list.size() && list[at] != ','; ++at) {
+    if (list[at] != '[') {
+      first += list[at];
+      continue;
+    }
+    const auto end = list.find(']', at);
+    const auto inside = list.substr(at + 1, end == list.npos ? list.npos : end - at - 1);
+    first += inside.substr(0, inside.find_first_of(",-"));
+    if (end == list.npos) break;
+    at = end;
+  }
+  return first;
 }
 
 void forget_launch() {

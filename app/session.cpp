@@ -627,6 +627,7 @@ bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, in
       try {
         return train_on(folder, config, prepared, status, metrics_lines, stop_at);
       } catch (const DivergenceError& error) {
+        if (processes() != nullptr) confirm_divergence(*processes());
         diverged_at = error.step();
         if (!investigate_and_roll_back(folder, config, prepared, status, error, metrics_lines)) throw;
         diverged_at.reset();

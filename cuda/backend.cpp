@@ -147,6 +147,8 @@ class Backend final : public CudaBackend {
  public:
   int device_count() const override { return c10::cuda::device_count_ensure_non_zero(); }
 
+  void make_current(int device) const override { c10::cuda::set_device(to_index(device)); }
+
   DeviceFacts facts(int device) const override {
     cudaDeviceProp properties{};
     C10_CUDA_CHECK(cudaGetDeviceProperties(&properties, to_index(device)));

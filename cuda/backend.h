@@ -12,7 +12,7 @@
 namespace sgan {
 
 // Raised with every change of this file: the program takes a plug-in of its own version only.
-inline constexpr int kCudaInterfaceVersion = 3;
+inline constexpr int kCudaInterfaceVersion = 4;
 
 struct DeviceFacts {
   std::string name;
@@ -66,8 +66,10 @@ class CudaCommunicator {
   // their sums over the processes. Any thread may abort() meanwhile.
   virtual void sum(float* data, int64_t count) = 0;
   virtual void sum(double* data, int64_t count) = 0;
-  // Ends what waits for the other processes, on the device and here: one of them is gone. Nothing but the destructor
-  // may follow.
+  // What has gone wrong in queued sums, which may never end then; empty where all is well. For any thread.
+  virtual std::string trouble() const noexcept = 0;
+  // Ends what waits for the other processes, on the device and here: one of them is gone. What sums have not made whole
+  // stays as it is, and later ones throw.
   virtual void abort() noexcept = 0;
 };
 
@@ -77,6 +79,8 @@ class CudaBackend {
   // At least 1; throws, saying why, where CUDA cannot start.
   virtual int device_count() const = 0;
   virtual DeviceFacts facts(int device) const = 0;
+  // Makes it the calling thread's device, where LibTorch's calls name none.
+  virtual void make_current(int device) const = 0;
   virtual DeviceMemory memory(int device) const = 0;
   virtual void reset_peak_memory(int device) const = 0;
   // Blocks until all streams of the device are empty.
@@ -87,7 +91,8 @@ class CudaBackend {
   virtual double time_ms(int device, const std::function<void()>& work) const = 0;
   // What one process makes and tells the others, for make_communicator.
   virtual std::string make_communicator_id() const = 0;
-  // Returns when all `size` processes have called it with the same id; rank: which of them this is, from 0.
+  // Returns when all `size` processes have called it with the same id, and waits for ever for one that does not; rank:
+  // which of them this is, from 0.
   virtual std::unique_ptr<CudaCommunicator> make_communicator(int device, const std::string& id, int rank,
                                                               int size) const = 0;
 };

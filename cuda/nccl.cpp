@@ -7,8 +7,10 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstring>
+#include <mutex>
 
 namespace sgan {
 namespace {
@@ -19,7 +21,7 @@ constexpr size_t kIdBytes = 128;
 struct Id {
   std::array<char, kIdBytes> internal;
 };
-enum class Result : int { success = 0 };
+enum class Result : int { success = 0, in_progress = 7 };
 enum class Type : int { float32 = 7, float64 = 8 };
 enum class Operation : int { sum = 0 };
 using Communicator = struct ncclComm*;
@@ -28,7 +30,7 @@ struct Nccl {
   Result (*get_unique_id)(Id*);
   Result (*comm_init_rank)(Communicator*, int, Id, int);
   Result (*all_reduce)(const void*, void*, size_t, Type, Operation, Communicator, cudaStream_t);
-  Result (*comm_destroy)(Communicator);
+  Result (*comm_get_async_error)(Communicator, Result*);
   Result (*comm_abort)(Communicator);
   const char* (*get_error_string)(Result);
 };
@@ -49,7 +51,7 @@ const Nccl& nccl() {
     find(library, found.get_unique_id, "ncclGetUniqueId");
     find(library, found.comm_init_rank, "ncclCommInitRank");
     find(library, found.all_reduce, "ncclAllReduce");
-    find(library, found.comm_destroy, "ncclCommDestroy");
+    find(library, found.comm_get_async_error, "ncclCommGetAsyncError");
     find(library, found.comm_abort, "ncclCommAbort");
     find(library, found.get_error_string, "ncclGetErrorString");
     return found;
@@ -69,20 +71,34 @@ class NcclCommunicator final : public CudaCommunicator {
   }
   NcclCommunicator(const NcclCommunicator&) = delete;
   NcclCommunicator& operator=(const NcclCommunicator&) = delete;
-  ~NcclCommunicator() override {
-    if (!aborted_.exchange(true)) nccl().comm_destroy(communicator_);
-  }
+  // It ends with the process: to take it down waits for the others, who may have gone already.
+  ~NcclCommunicator() override = default;
 
   void sum(float* data, int64_t count) override { sum(data, count, Type::float32); }
   void sum(double* data, int64_t count) override { sum(data, count, Type::float64); }
 
+  std::string trouble() const noexcept override {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock.owns_lock() || aborted_) return "";  // a sum is being queued, which tells of its own
+    auto result = Result::success;
+    if (const auto asked = nccl().comm_get_async_error(communicator_, &result); asked != Result::success)
+      result = asked;
+    if (result == Result::success || result == Result::in_progress) return "";
+    return std::string("NCCL: summing over the processes: ") + nccl().get_error_string(result);
+  }
+
   void abort() noexcept override {
+    // NCCL frees it, so no sum may be about to begin; one that waits for another process is what this is to end.
+    const std::unique_lock lock(mutex_, kQueueing);
     if (!aborted_.exchange(true)) nccl().comm_abort(communicator_);
   }
 
  private:
+  static constexpr std::chrono::seconds kQueueing{3};  // queueing a sum takes microseconds
+
   void sum(void* data, int64_t count, Type type) {
-    TORCH_CHECK(!aborted_, "another process of the run is gone");
+    const std::lock_guard lock(mutex_);
+    TORCH_CHECK(!aborted_, "NCCL: the sums over the processes have been ended");
     const c10::cuda::CUDAGuard guard(device_);
     const auto stream = c10::cuda::getCurrentCUDAStream(device_);
     check(nccl().all_reduce(data, data, static_cast<size_t>(count), type, Operation::sum, communicator_, stream),
@@ -90,6 +106,7 @@ class NcclCommunicator final : public CudaCommunicator {
   }
 
   c10::DeviceIndex device_;
+  mutable std::timed_mutex mutex_;
   Communicator communicator_ = nullptr;
   std::atomic<bool> aborted_ = false;
 };

@@ -66,16 +66,6 @@ std::string describe(const torch::Tensor& tensor) {
   return fmt::format("{} ({})", torch::toString(tensor.scalar_type()), fmt::join(tensor.sizes(), ", "));
 }
 
-void require_finite(const NamedTensors& tensors, int64_t step) {
-  const auto name = first_not_finite(tensors);
-  if (!name) return;
-  throw DivergenceError(
-      fmt::format("{} holds NaN or infinity at step {}: training has diverged, and no checkpoint of it "
-                  "is written. Lower the learning rates, or use a stronger constraint or penalty.",
-                  *name, step),
-      step);
-}
-
 // Copies every wanted tensor from the checkpoint, after all of them were found to fit and, where `all` of the
 // checkpoint is wanted, none is left over.
 void copy_by_name(const Checkpoint& checkpoint, const NamedTensors& wanted, bool all) {

@@ -34,6 +34,16 @@ std::optional<std::string> first_not_finite(const NamedTensors& tensors) {
   return std::nullopt;
 }
 
+void require_finite(const NamedTensors& tensors, int64_t step) {
+  const auto name = first_not_finite(tensors);
+  if (!name) return;
+  throw DivergenceError(
+      fmt::format("{} holds NaN or infinity at step {}: training has diverged, and no checkpoint of it "
+                  "is written. Lower the learning rates, or use a stronger constraint or penalty.",
+                  *name, step),
+      step);
+}
+
 FiniteFlag::FiniteFlag(torch::Device device)
     : first_(torch::full({}, kNone, torch::TensorOptions(torch::kInt64).device(device))) {}
 

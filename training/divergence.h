@@ -28,6 +28,9 @@ class DivergenceError : public UserError {
 // The name of the first tensor with NaN or infinity, if there is one. Waits for the device once where all is well.
 std::optional<std::string> first_not_finite(const NamedTensors& tensors);
 
+// Before a state is saved as that of a step. Errors: DivergenceError that names the first tensor with NaN or infinity.
+void require_finite(const NamedTensors& tensors, int64_t step);
+
 // Remembers on the device the first step with a loss that is not finite, so that a loop need not wait for each step's.
 class FiniteFlag {
  public:

@@ -172,7 +172,11 @@ LoopEnd run_loop(const Config& config, TrainingState& state, const Dataset& data
     }
     if (samples && hooks.on_sample) hooks.on_sample(number);
     if (evaluates && hooks.on_evaluate) hooks.on_evaluate(number);
-    if (saves && collective != nullptr) settle_state(*collective, state, config.parallel.batch_norm);
+    if (saves && collective != nullptr) {
+      settle_state(*collective, state, config.parallel.batch_norm);
+      // Where the first process cannot save, all are to know.
+      require_finite(named_tensors(state), number);
+    }
     if (saves && hooks.on_checkpoint) hooks.on_checkpoint(number);
     if (hooks.on_step) hooks.on_step(number);
     if (stops) return LoopEnd::interrupted;

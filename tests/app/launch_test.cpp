@@ -35,12 +35,12 @@ const Environment kTorchrun{{"RANK", "3"},
                             {"LOCAL_WORLD_SIZE", "2"},
                             {"MASTER_ADDR", "node07"},
                             {"MASTER_PORT", "29501"},
-                            {"TORCHELASTIC_USE_AGENT_STORE", "True"},
-                            {"TORCHELASTIC_RESTART_COUNT", "2"}};
+                            {"TORCHELASTIC_USE_AGENT_STORE", "True"}};
 
 const Environment kSrun{{"SLURM_STEP_NUM_TASKS", "4"}, {"SLURM_PROCID", "2"},
                         {"SLURM_LOCALID", "0"},        {"SLURM_STEP_TASKS_PER_NODE", "2(x2)"},
-                        {"SLURM_JOB_ID", "15007"},     {"SLURM_STEP_NODELIST", "gpu[03,05-06]"}};
+                        {"SLURM_JOB_ID", "15007"},     {"SLURM_STEP_NODELIST", "gpu[03,05-06]"},
+                        {"SLURM_STEP_ID", "2"}};
 
 TEST(Launch, IsNoneForOneProcess) {
   EXPECT_FALSE(launch_in({}));
@@ -48,6 +48,10 @@ TEST(Launch, IsNoneForOneProcess) {
   // sbatch's own shell, and a step of one task.
   EXPECT_FALSE(launch_in({{"SLURM_NTASKS", "8"}, {"SLURM_PROCID", "0"}}));
   EXPECT_FALSE(launch_in({{"SLURM_STEP_NUM_TASKS", "1"}, {"SLURM_PROCID", "0"}}));
+  // A task of several that is to train on its own.
+  auto alone = kSrun;
+  alone["WORLD_SIZE"] = "1";
+  EXPECT_FALSE(launch_in(alone));
 }
 
 TEST(Launch, ReadsTorchrunsVariables) {
@@ -60,7 +64,7 @@ TEST(Launch, ReadsTorchrunsVariables) {
   EXPECT_EQ(told->host, "node07");
   EXPECT_EQ(told->port, 29501);
   EXPECT_TRUE(told->launcher_serves);
-  EXPECT_EQ(told->attempt, "2");
+  EXPECT_EQ(told->job, "");
 }
 
 TEST(Launch, ReadsSrunsVariables) {
@@ -71,8 +75,13 @@ TEST(Launch, ReadsSrunsVariables) {
   EXPECT_EQ(told->local_rank, 0);
   EXPECT_EQ(told->local_size, 2);
   EXPECT_EQ(told->host, "gpu03");
-  EXPECT_EQ(told->port, 15000 + 7);
+  EXPECT_EQ(told->port, 15000 + (7 * 31 + 2));
+  EXPECT_EQ(told->job, "15007.2");
   EXPECT_FALSE(told->launcher_serves);
+  auto other_step = kSrun;
+  other_step["SLURM_STEP_ID"] = "3";
+  EXPECT_NE(launch_in(other_step)->port, told->port);
+  EXPECT_NE(launch_in(other_step)->job, told->job);
   auto given = kSrun;
   given["MASTER_ADDR"] = "10.0.0.1";
   given["MASTER_PORT"] = "4000";
@@ -99,6 +108,9 @@ TEST(Launch, FindsTheFirstMachineOfSlurmsLists) {
   EXPECT_EQ(first_machine("a1,b2"), "a1");
   EXPECT_EQ(first_machine("node[07,09-12],login"), "node07");
   EXPECT_EQ(first_machine("n[1-3]"), "n1");
+  EXPECT_EQ(first_machine("n[1-3]-ib"), "n1-ib");
+  EXPECT_EQ(first_machine("rack[1-2]node[3,5],x"), "rack1node3");
+  EXPECT_EQ(first_machine(""), "");
 }
 
 }  // namespace

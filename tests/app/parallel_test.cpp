@@ -8,12 +8,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <memory>
 #include <optional>
 #include <set>
 #include <thread>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "run/tensor_file.h"
 #include "tests/app/program.h"
@@ -252,15 +254,20 @@ TEST_F(Parallel, AnotherNumberOfProcessesGoesOn) {
 }
 
 TEST_F(Parallel, AnInterruptOfAnyProcessSavesAndStopsAll) {
-  Job job(2, training("run", {"train.steps=100000", "checkpoint.every=0"}));
-  while (!fs::exists(folder_ / "run" / "metrics.jsonl") || fs::file_size(folder_ / "run" / "metrics.jsonl") == 0) {
-    ASSERT_TRUE(job[0].running()) << job[0].wait().err;
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  for (const size_t told : {0U, 1U}) {
+    SCOPED_TRACE(told);
+    const auto name = fmt::format("run-{}", told);
+    const auto metrics = folder_ / name / "metrics.jsonl";
+    Job job(2, training(name, {"train.steps=100000", "checkpoint.every=0"}));
+    while (!fs::exists(metrics) || fs::file_size(metrics) == 0) {
+      ASSERT_TRUE(job[0].running()) << job[0].wait().err;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    job[told].send(SIGTERM);
+    for (const auto& outcome : job.wait()) EXPECT_EQ(outcome.exit_code, 130) << outcome.err;
+    EXPECT_EQ(status(name)["status"], "interrupted");
+    EXPECT_FALSE(fs::is_empty(folder_ / name / "checkpoints"));
   }
-  job[1].send(SIGTERM);
-  for (const auto& outcome : job.wait()) EXPECT_EQ(outcome.exit_code, 130) << outcome.err;
-  EXPECT_EQ(status("run")["status"], "interrupted");
-  EXPECT_FALSE(fs::is_empty(folder_ / "run" / "checkpoints"));
 }
 
 TEST_F(Parallel, DivergenceRollsAllBack) {
@@ -272,6 +279,58 @@ TEST_F(Parallel, DivergenceRollsAllBack) {
   EXPECT_EQ(status("run")["rollbacks"].size(), 2U);
   EXPECT_EQ(status("run")["failure"], "diverged");
   EXPECT_THAT(outcomes[1].err, HasSubstr("rank 0 has ended"));
+}
+
+// The losses of the step are finite still; the state that is to be saved is not.
+TEST_F(Parallel, DivergenceThatACheckpointFindsRollsAllBack) {
+  const auto outcomes =
+      Job(2, training("run", {"optimizer.generator.lr=3e38", "optimizer.generator.beta1=0.9", "checkpoint.every=1",
+                              "watchdog.on_divergence=rollback", "watchdog.rollbacks=2", "train.steps=4"}))
+          .wait();
+  EXPECT_THAT(outcomes[0].err, AllOf(HasSubstr("holds NaN or infinity"), HasSubstr("no checkpoint")));
+  EXPECT_EQ(status("run")["rollbacks"].size(), 2U);
+  EXPECT_EQ(status("run")["failure"], "diverged");
+  EXPECT_THAT(outcomes[1].err, HasSubstr("rank 0 has ended"));
+}
+
+// torchrun serves the store itself, from attempt to attempt, and its machines count attempts each for itself.
+TEST_F(Parallel, ALaunchersStoreServesOneAttemptAfterAnother) {
+  c10d::TCPStoreOptions options;
+  options.port = 0;
+  options.isServer = true;
+  options.waitWorkers = false;
+  c10d::TCPStore store("127.0.0.1", options);
+  const auto attempt = [&](const Words& arguments, const std::vector<std::string>& counts) {
+    std::vector<std::unique_ptr<Program>> processes;
+    for (int rank = 0; rank < 2; ++rank) {
+      const auto environment = [&, rank] {
+        as_rank(rank, 2, std::to_string(store.getPort()))();
+        ::setenv("TORCHELASTIC_USE_AGENT_STORE", "True", 1);
+        ::setenv("TORCHELASTIC_RESTART_COUNT", counts[static_cast<size_t>(rank)].c_str(), 1);
+      };
+      processes.push_back(std::make_unique<Program>(arguments, environment));
+    }
+    for (const auto& process : processes) expect_done(process->wait());
+  };
+  attempt(training("run", {"--continue", "--stop-at", "10"}), {"0", "0"});
+  attempt(training("run", {"--continue", "--stop-at", "20"}), {"0", "1"});
+  attempt(training("run", {"--continue"}), {"0", "1"});
+  EXPECT_EQ(status("run")["status"], "finished");
+  expect_done(Job(2, training("calm")).wait());
+  EXPECT_EQ(checkpoint("run", 30), checkpoint("calm", 30));
+}
+
+TEST_F(Parallel, ProcessesWithOtherArgumentsAreRefused) {
+  const auto port = free_port();
+  Program first(training("run", {"seed=0"}), as_rank(0, 2, port));
+  Program second(training("run", {"seed=1"}), as_rank(1, 2, port));
+  const auto outcomes = std::array{first.wait(), second.wait()};
+  for (const auto& outcome : outcomes) {
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr("rank 1 was started with 'seed=1' where rank 0 was with 'seed=0'"),
+                                   HasSubstr("WORLD_SIZE=1")));
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "run"));
 }
 
 TEST_F(Parallel, WhatCannotBeSharedIsRefused) {

@@ -1,9 +1,18 @@
 #include "training/store_collective.h"
 
+#include <arpa/inet.h>
+#include <c10/util/Logging.h>
 #include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <future>
 #include <numeric>
+#include <optional>
 #include <thread>
 
 #include "run/random_streams.h"
@@ -15,6 +24,12 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+
+// LibTorch's store tells of every message that is late or lost, which these tests are full of.
+[[maybe_unused]] const bool kQuiet = [] {
+  FLAGS_caffe2_log_level = 3;
+  return true;
+}();
 
 constexpr auto kSynchronized = BatchNormScope::synchronized;
 
@@ -35,6 +50,84 @@ void together(int64_t size, const Work& work, std::chrono::milliseconds patience
   work(first);
   first.leave(0, "");
 }
+
+// Carries what is said between one port and another, until it holds everything back, as a network does that is down.
+class Relay {
+ public:
+  explicit Relay(uint16_t to) : to_(to), listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    auto address = local(0);
+    EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(listener_, 8), 0);
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  }
+  Relay(const Relay&) = delete;
+  Relay& operator=(const Relay&) = delete;
+  ~Relay() { end(); }
+
+  uint16_t port() const {
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    return ntohs(address.sin_port);
+  }
+  void hold() { holds_ = true; }
+  // Closes all connections.
+  void end() {
+    if (!thread_.joinable()) return;
+    thread_.request_stop();
+    thread_.join();
+    for (const auto& [from, to] : connections_) {
+      ::close(from);
+      ::close(to);
+    }
+    ::close(listener_);
+  }
+
+ private:
+  static sockaddr_in local(uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    return address;
+  }
+
+  void run(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      std::vector<pollfd> files{{listener_, POLLIN, 0}};
+      if (!holds_) {
+        for (const auto& [from, to] : connections_) files.insert(files.end(), {{from, POLLIN, 0}, {to, POLLIN, 0}});
+      }
+      if (::poll(files.data(), files.size(), 20) <= 0 || holds_) continue;
+      for (size_t i = 1; i < files.size(); ++i) {
+        if (files[i].revents != 0) carry(files[i].fd, files[i % 2 == 1 ? i + 1 : i - 1].fd);
+      }
+      if (files[0].revents != 0) take();
+    }
+  }
+  void take() {
+    const int from = ::accept(listener_, nullptr, nullptr);
+    const int to = ::socket(AF_INET, SOCK_STREAM, 0);
+    auto address = local(to_);
+    EXPECT_EQ(::connect(to, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    connections_.emplace_back(from, to);
+  }
+  static void carry(int from, int to) {
+    std::array<char, 65536> bytes{};
+    const auto count = ::recv(from, bytes.data(), bytes.size(), 0);
+    if (count > 0) {
+      EXPECT_EQ(::send(to, bytes.data(), static_cast<size_t>(count), MSG_NOSIGNAL), count);
+    } else {
+      ::shutdown(to, SHUT_RDWR);
+    }
+  }
+
+  uint16_t to_;
+  int listener_;
+  std::vector<std::pair<int, int>> connections_;
+  std::atomic<bool> holds_ = false;
+  std::jthread thread_;
+};
 
 TEST(Collective, SumsInTheOrderOfRanksWithTheSameBitsEverywhere) {
   // Larger than a piece of a message, and numbers whose sum depends on the order.
@@ -155,7 +248,7 @@ TEST(Collective, WhoIsSilentIsLost) {
   EXPECT_THAT(first.gather(""), ElementsAre("", "late"));
   speaks.join();
   std::atomic<bool> told = false;
-  first.on_loss([&] { told = true; });
+  first.on_loss([&](const std::string& why) { told = why.find("is silent for") != why.npos; });
   second.reset();  // without a word
   try {
     first.gather("");
@@ -167,6 +260,61 @@ TEST(Collective, WhoIsSilentIsLost) {
   EXPECT_FALSE(first.lost_exit_code());
   for (int i = 0; i < 100 && !told; ++i) std::this_thread::sleep_for(50ms);
   EXPECT_TRUE(told);
+}
+
+// A store whose machine is stopped keeps its connections and answers nothing.
+TEST(Collective, AStoreThatIsSilentEndsTheWait) {
+  StoreCollective first({.rank = 0, .size = 2, .serves = true, .joining = 20s});
+  Relay relay(first.port());
+  std::promise<std::string> said;
+  std::optional<StoreCollective> second;
+  second.emplace(StoreCollective::Place{.rank = 1,
+                                        .size = 2,
+                                        .port = relay.port(),
+                                        .patience = 800ms,
+                                        .joining = 20s,
+                                        .on_silent_store = [&](const std::string& why) { said.set_value(why); }});
+  std::jthread joins([&] { second->join(); });
+  first.join();
+  joins.join();
+  std::jthread waits([&] { EXPECT_THROW(second->gather(""), LostProcessError); });
+  // While it answers, a long wait for another process is none for the store.
+  auto why = said.get_future();
+  EXPECT_EQ(why.wait_for(3s), std::future_status::timeout);
+  relay.hold();
+  ASSERT_EQ(why.wait_for(20s), std::future_status::ready);
+  EXPECT_THAT(why.get(), HasSubstr("rank 0, which serves the store"));
+  relay.end();  // where a program would end itself
+}
+
+// A store that outlives its processes still has what those of an earlier attempt have said.
+TEST(Collective, AnEarlierAttemptsWordsAreNotRead) {
+  StoreCollective server({.rank = 0, .size = 1, .serves = true, .joining = 20s});
+  const auto attempt = [&](const std::string& word) {
+    std::vector<std::jthread> all;
+    for (int64_t rank = 2; rank >= 0; --rank) {
+      all.emplace_back([&, rank] {
+        StoreCollective one({.rank = rank, .size = 3, .port = server.port(), .server = "the launcher", .joining = 20s});
+        one.join();
+        EXPECT_EQ(one.from_first(rank == 0 ? word : ""), word);
+        EXPECT_THAT(one.gather(word + std::to_string(rank)), ElementsAre(word + "0", word + "1", word + "2"));
+        if (rank == 1) one.leave(1, "fails");
+      });
+      std::this_thread::sleep_for(100ms);  // rank 0, which names the attempt, comes last
+    }
+  };
+  for (const char* word : {"first", "second", "third"}) attempt(word);
+}
+
+// Processes that do not make the same calls any more are told so.
+TEST(Collective, OtherCallsAreRefused) {
+  together(2, [](Collective& collective) {
+    if (collective.is_first()) {
+      collective.from_first("training begins");
+      return;
+    }
+    EXPECT_THROW(collective.sum(torch::ones({4})), c10::Error);
+  });
 }
 
 TEST(Collective, NobodyComesInTime) {
