@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <torch/utils.h>
 
 #include "app/failure.h"
 #include "app/last_checkpoint.h"
@@ -11,6 +12,7 @@
 #include "app/session.h"
 #include "configs/error.h"
 #include "configs/loader.h"
+#include "run/json_text.h"
 #include "training/checkpoint.h"
 
 namespace sgan {
@@ -90,6 +92,18 @@ Prepared prepare_again(RunFolder& folder, const Config& config) {
   }
 }
 
+// Sums over another number of threads round otherwise.
+void warn_of_other_threads(const RunFolder& folder, const Prepared& prepared) {
+  const auto status = folder.read_status();
+  const auto before = integer_or(status, "threads", 0);
+  const auto now = int64_t{torch::get_num_threads()};
+  if (before == 0 || before == now || !prepared.device.is_cpu() || text_or(status, "device", "") != "cpu") return;
+  tell(
+      fmt::format("warning: the run was trained with {} threads and goes on with {}: it stays a good run, but not to "
+                  "the last bit the one that was interrupted. threads={} keeps that.\n",
+                  before, now, before));
+}
+
 }  // namespace
 
 void continue_run(RunFolder& folder, const Config& config, std::optional<int64_t> stop_at, ChangedConfig changed) {
@@ -121,7 +135,9 @@ void continue_run(RunFolder& folder, const Config& config, std::optional<int64_t
   }
   if (changed == ChangedConfig::recorded) record_override(folder, config, step, news);
   if (!news.empty()) tell(fmt::format("overridden: {}\n", change_text(news)));
+  warn_of_other_threads(folder, prepared);
   forget_later_steps(folder.log_path(), step);
+  folder.forget_later_steps(step);
   const auto metrics_lines = checkpoint ? checkpoint->record.metrics_lines : 0;
   const bool finished = run_session(folder, config, prepared, metrics_lines, stop_at);
   end_session(folder, finished, prepared.state.step);

@@ -70,15 +70,15 @@ std::filesystem::path write_bundle(const RunFolder& folder, const Config& config
 std::string describe(const Forensics& found, const std::filesystem::path& bundle) {
   std::string text = fmt::format("the first tensor that was not finite: {}", found.first);
   if (found.sample) text += fmt::format(" (number {} of the batch)", *found.sample);
-  if (!found.operation.empty()) text += fmt::format(", made by {}", found.operation);
+  if (!found.operation.empty()) text += fmt::format(", which comes from {}", found.operation);
   return text + fmt::format("; in the {}'s update {} at step {}. All of it is in {}\n", found.update,
                             found.update_number, found.step, bundle.string());
 }
 
-}  // namespace
-
-int64_t go_back(RunFolder& folder, const Config& config, Prepared& prepared) {
-  const auto checkpoint = last_good_checkpoint(folder);
+// Puts the prepared state back to that checkpoint, or to the run's beginning where there is none. Returns how many
+// lines of metrics.jsonl there were.
+int64_t go_back(const RunFolder& folder, const std::optional<Checkpoint>& checkpoint, const Config& config,
+                Prepared& prepared) {
   auto& state = prepared.state;
   if (!checkpoint) {
     const auto rollbacks = state.rollbacks;
@@ -94,9 +94,11 @@ int64_t go_back(RunFolder& folder, const Config& config, Prepared& prepared) {
   return checkpoint->record.metrics_lines;
 }
 
+}  // namespace
+
 std::optional<std::filesystem::path> investigate(RunFolder& folder, const Config& config, Prepared& prepared,
                                                  int64_t step) {
-  go_back(folder, config, prepared);
+  go_back(folder, last_good_checkpoint(folder), config, prepared);
   const auto begin = prepared.state.step;
   tell(fmt::format("diverged at step {}: doing the steps from {} on again to find out where\n", step, begin));
   Progress progress("replay", "step", begin, step);
@@ -117,13 +119,23 @@ std::optional<std::filesystem::path> investigate(RunFolder& folder, const Config
   return std::nullopt;
 }
 
-int64_t roll_back(RunFolder& folder, const Config& config, Prepared& prepared) {
-  const auto lines = go_back(folder, config, prepared);
+int64_t roll_back(RunFolder& folder, const Config& config, Prepared& prepared, std::optional<int64_t> again) {
+  const auto checkpoints = folder.checkpoints();
+  const bool no_further = again && !checkpoints.empty() && checkpoints.back().first == *again;
+  auto checkpoint = no_further ? last_good_checkpoint(folder, *again) : std::nullopt;
+  if (!checkpoint) checkpoint = last_good_checkpoint(folder);
+  // The newest has the count of rollbacks and their rates; an older one is of the time before.
+  const auto rollbacks = prepared.state.rollbacks;
+  const auto lr_scale = prepared.state.lr_scale;
+  const auto lines = go_back(folder, checkpoint, config, prepared);
   auto& state = prepared.state;
+  state.rollbacks = rollbacks;
+  state.lr_scale = lr_scale;
   ++state.rollbacks;
   state.lr_scale *= config.watchdog.rollback_lr;
   save_checkpoint(folder.checkpoint_path(state.step), state, checkpoint_record(config, prepared, lines));
   folder.trust_checkpoint(state.step);
+  folder.remove_checkpoints_after(state.step);
   return lines;
 }
 

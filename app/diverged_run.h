@@ -10,10 +10,6 @@ namespace sgan {
 
 // What is done about a run that has diverged.
 
-// Puts the prepared state back to the run's newest whole checkpoint, or to its beginning where there is none. Returns
-// how many lines of metrics.jsonl there were.
-int64_t go_back(RunFolder& folder, const Config& config, Prepared& prepared);
-
 // Does the steps from the last checkpoint again to find the first tensor that was not finite, and writes what it finds
 // to forensics/step-<step>/ in the run folder: report.json, config.yaml and the update's batch.safetensors. step: at
 // which the divergence was seen. Tells the user. Returns the bundle's folder; nothing if interrupted. The state is left
@@ -22,7 +18,9 @@ std::optional<std::filesystem::path> investigate(RunFolder& folder, const Config
                                                  int64_t step);
 
 // Goes back and lowers the learning rates, and saves that as the checkpoint, so that whatever happens next the run goes
-// on from there. Returns the lines of metrics.jsonl to keep.
-int64_t roll_back(RunFolder& folder, const Config& config, Prepared& prepared);
+// on from there. again: the step to which the last rollback went; where the run has come no further, its weights there
+// may be beyond saving, finite as they are, and an older checkpoint is taken, if there is one. Returns the lines of
+// metrics.jsonl to keep.
+int64_t roll_back(RunFolder& folder, const Config& config, Prepared& prepared, std::optional<int64_t> again);
 
 }  // namespace sgan

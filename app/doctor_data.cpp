@@ -8,6 +8,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "app/data_facts.h"
 #include "app/doctor.h"
 #include "app/evaluator.h"
 #include "app/progress.h"
@@ -16,7 +17,6 @@
 #include "data/load.h"
 #include "data/memory.h"
 #include "data/sample_file.h"
-#include "models/factory.h"
 #include "run/format.h"
 #include "run/random_streams.h"
 
@@ -133,13 +133,6 @@ Check check_contents(const Look& look) {
   return check;
 }
 
-// Largest absolute value that the generator's last operation lets through; 0: no limit.
-double output_limit(const Config& config, const std::vector<int64_t>& shape) {
-  const auto composition = make_generator(config, shape)->composition();
-  const auto* last = std::get_if<Pointwise>(&composition.back().what);
-  return last != nullptr && last->activation == Activation::tanh ? 1.0 : 0.0;
-}
-
 // The file that scores take their features from.
 std::optional<Check> check_features(const Config& config) {
   const auto& evaluation = config.evaluation;
@@ -182,16 +175,7 @@ CheckedData check_data(const Config& config) {
   if (!dataset.planar()) result.checks.push_back(check_contents(look));
   if (auto features = check_features(config)) result.checks.push_back(*features);
 
-  DataFacts facts{.samples = dataset.size(),
-                  .classes = dataset.labels.empty() ? 0 : std::ssize(dataset.classes),
-                  .least = look.least,
-                  .largest = look.largest,
-                  .output_limit = 0};
-  try {
-    facts.output_limit = output_limit(config, dataset.sample_shape());
-  } catch (const UserError&) {
-    // No network makes this shape, which check_run() tells.
-  }
+  const auto facts = data_facts(config, dataset, look.least, look.largest);
   for (const auto& finding : data_findings(config, facts)) result.checks.push_back(to_check(finding));
   return result;
 }

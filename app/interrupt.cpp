@@ -82,11 +82,13 @@ void end_on_lost_page(int) {
 
 }  // namespace
 
-RecordedOnLostPage::RecordedOnLostPage(const std::filesystem::path& file, std::string text)
+RecordedOnLostPage::RecordedOnLostPage(const std::filesystem::path& file, std::string text,
+                                       const std::optional<std::filesystem::path>& temporary)
     : text_(std::move(text)),
       file_(file.string()),
       // As temporary files are called, so that one of a process that is killed here is found and removed.
-      temporary_((file.parent_path() / fmt::format(".{}.tmp-{}", file.filename().string(), getpid())).string()) {
+      temporary_(temporary.value_or(file.parent_path() / fmt::format(".{}.tmp-{}", file.filename().string(), getpid()))
+                     .string()) {
   last_words = {file_.c_str(), temporary_.c_str(), text_.data(), text_.size()};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace sgan {
@@ -26,10 +27,11 @@ inline constexpr const char* kLostPage =
     "a mapped file was cut short while it was in use: most likely the cache of decoded images (data.cache)";
 
 // While it lives, a mapped file that is cut short also leaves this text in this file, which takes the place of the one
-// before: the process can compute nothing then.
+// before: the process can compute nothing then. temporary: where it is written first, in the same folder.
 class RecordedOnLostPage {
  public:
-  RecordedOnLostPage(const std::filesystem::path& file, std::string text);
+  RecordedOnLostPage(const std::filesystem::path& file, std::string text,
+                     const std::optional<std::filesystem::path>& temporary);
   RecordedOnLostPage(const RecordedOnLostPage&) = delete;
   RecordedOnLostPage& operator=(const RecordedOnLostPage&) = delete;
   ~RecordedOnLostPage();

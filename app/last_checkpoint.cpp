@@ -5,15 +5,23 @@
 #include "app/progress.h"
 #include "configs/error.h"
 #include "configs/loader.h"
+#include "run/json_text.h"
 #include "run/metrics_log.h"
 
 namespace sgan {
 
-std::optional<Checkpoint> last_good_checkpoint(RunFolder& folder) {
-  const auto checkpoints = folder.checkpoints();
+std::optional<Checkpoint> last_good_checkpoint(RunFolder& folder, int64_t before) {
+  auto checkpoints = folder.checkpoints();
+  const bool any_later = std::erase_if(checkpoints, [&](const auto& entry) { return entry.first >= before; }) > 0;
   for (auto entry = checkpoints.rbegin(); entry != checkpoints.rend(); ++entry) {
     try {
       auto checkpoint = read_checkpoint(entry->second);
+      if (checkpoint.record.step != entry->first) {
+        throw UserError(
+            fmt::format("{} is by its content of step {}: it was renamed, or is of another run. Give it the "
+                        "name of its step, or take it away.",
+                        entry->second.string(), checkpoint.record.step));
+      }
       folder.trust_checkpoint(entry->first);
       return checkpoint;
     } catch (const DamagedFileError& error) {
@@ -23,6 +31,7 @@ std::optional<Checkpoint> last_good_checkpoint(RunFolder& folder) {
     }
   }
   // Beginning anew would drop what the run has logged, so it is not done where there were checkpoints once.
+  if (any_later) return std::nullopt;
   if (checkpoints.empty() && folder.checkpoints_set_aside().empty()) return std::nullopt;
   throw UserError(fmt::format("no checkpoint in {} can be read. Start a new run with `spectral-gan train {}`.",
                               folder.path().string(), folder.config_path().string()));
@@ -35,7 +44,7 @@ void carry_over(const RunFolder& folder, const Checkpoint& checkpoint, const Con
   const auto& record = checkpoint.record;
   state.train_seconds = record.train_us > 0
                             ? static_cast<double>(record.train_us) / 1e6
-                            : metrics_line(folder.metrics_path(), record.metrics_lines).value("train_s", 0.0);
+                            : number_or(metrics_line(folder.metrics_path(), record.metrics_lines), "train_s", 0.0);
 }
 
 }  // namespace sgan

@@ -3,6 +3,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -132,6 +133,7 @@ int outcome(int argc, char** argv, std::string& why) {
 
 int main(int argc, char** argv) {
   keep_large_buffers();
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is an error of the write, which is told, and not an end
   std::string why;
   const int code = outcome(argc, argv, why);
   sgan::leave_processes(code, why);

@@ -11,6 +11,7 @@
 #include "configs/loader.h"
 #include "configs/schema.h"
 #include "run/atomic_file.h"
+#include "run/json_text.h"
 
 namespace sgan {
 namespace {
@@ -20,7 +21,7 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kOverrides = "overrides";
 
 bool is_change(const Json& entry, const KeyChange& change) {
-  return entry.is_object() && entry.value("key", "") == change.key && entry.value("to", "") == change.to;
+  return entry.is_object() && text_or(entry, "key", "") == change.key && text_or(entry, "to", "") == change.to;
 }
 
 // True where run.json has the change among those of this step.
@@ -28,7 +29,7 @@ bool is_recorded(const Json& status, int64_t step, const KeyChange& change) {
   const auto overrides = status.find(kOverrides);
   if (overrides == status.end() || !overrides->is_array()) return false;
   return std::ranges::any_of(*overrides, [&](const Json& entry) {
-    if (!entry.is_object() || !entry.contains("keys") || entry.value("step", int64_t{-1}) != step) return false;
+    if (!entry.is_object() || !entry.contains("keys") || integer_or(entry, "step", -1) != step) return false;
     return std::ranges::any_of(entry["keys"], [&](const Json& key) { return is_change(key, change); });
   });
 }

@@ -1,13 +1,19 @@
 #include "app/run_log.h"
 
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/spdlog.h>
+#include <fcntl.h>
+#include <spdlog/details/null_mutex.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/base_sink.h>
+#include <unistd.h>
 
 #include <charconv>
+#include <exception>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "run/atomic_file.h"
+#include "run/file_descriptor.h"
 
 namespace sgan {
 namespace {
@@ -26,20 +32,59 @@ std::optional<int64_t> step_of(std::string_view line) {
 
 }  // namespace
 
-std::shared_ptr<spdlog::logger> open_log(const std::filesystem::path& log) {
-  auto logger = std::make_shared<spdlog::logger>("run");
-  try {
-    logger->sinks().push_back(std::make_shared<spdlog::sinks::basic_file_sink_st>(log.string()));
-  } catch (const spdlog::spdlog_ex&) {
-    // The file could not be opened.
+// The logger swallows what a sink throws, so it is kept.
+class RunLog::Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ public:
+  explicit Sink(const std::filesystem::path& path) : file_(path, O_WRONLY | O_CREAT | O_APPEND) {}
+
+  void rethrow() {
+    if (const auto failure = std::exchange(failure_, nullptr)) std::rethrow_exception(failure);
   }
-  logger->flush_on(spdlog::level::info);
-  logger->set_error_handler([](const std::string&) {});
-  return logger;
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    try {
+      spdlog::memory_buf_t line;
+      formatter_->format(message, line);
+      const auto length = file_.size();
+      try {
+        file_.write({line.data(), line.size()});
+      } catch (const FileError&) {
+        // A disk that fills up may have taken a part of the line. The write's failure is the one worth reporting.
+        [[maybe_unused]] const int ignored = ::ftruncate(file_.get(), static_cast<off_t>(length));
+        throw;
+      }
+    } catch (const std::exception&) {
+      failure_ = std::current_exception();
+    }
+  }
+  void flush_() override {}
+
+  FileDescriptor file_;
+  std::exception_ptr failure_;
+};
+
+struct RunLog::Logger {
+  spdlog::logger spd;
+};
+
+RunLog::RunLog(const std::filesystem::path& path)
+    : sink_(std::make_shared<Sink>(path)), logger_(new Logger{spdlog::logger("run", sink_)}) {}
+
+RunLog::~RunLog() = default;
+
+void RunLog::info(const std::string& text) {
+  logger_->spd.log(spdlog::level::info, text);
+  sink_->rethrow();
+}
+
+void RunLog::warn(const std::string& text) {
+  logger_->spd.log(spdlog::level::warn, text);
+  sink_->rethrow();
 }
 
 void log_line(const std::filesystem::path& log, const std::string& text) {
-  open_log(log)->info(text);
+  RunLog(log).info(text);
 }
 
 void forget_later_steps(const std::filesystem::path& log, int64_t step) {

@@ -1,18 +1,32 @@
 #pragma once
 
-#include <spdlog/logger.h>
 #include <cstdint>
-
 #include <filesystem>
 #include <memory>
 #include <string>
 
 namespace sgan {
 
-// What writes a run's log.txt, line by line. A disk that refuses it is not told of: it refuses the checkpoint too, and
-// that is told as the run's failure.
-std::shared_ptr<spdlog::logger> open_log(const std::filesystem::path& log);
-// Adds a line, as a run in progress does.
+// A run's log.txt: a line each for what happens, with its time. Errors: FileError; the file then ends where it did
+// before.
+class RunLog {
+ public:
+  explicit RunLog(const std::filesystem::path& path);
+  RunLog(const RunLog&) = delete;
+  RunLog& operator=(const RunLog&) = delete;
+  ~RunLog();
+
+  void info(const std::string& text);
+  void warn(const std::string& text);
+
+ private:
+  class Sink;
+  std::shared_ptr<Sink> sink_;
+  struct Logger;
+  std::unique_ptr<Logger> logger_;
+};
+
+// Adds a line, as a run in progress does. Errors as above.
 void log_line(const std::filesystem::path& log, const std::string& text);
 
 // Takes out what the log says of steps after `step`, and a last line that is not whole: they are done again, and

@@ -4,7 +4,6 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <torch/utils.h>
 #include <torch/version.h>
@@ -37,6 +36,7 @@
 #include "evaluation/diversity.h"
 #include "run/atomic_file.h"
 #include "run/image_grid.h"
+#include "run/json_text.h"
 #include "run/metrics_log.h"
 #include "run/random_streams.h"
 #include "training/checkpoint_writer.h"
@@ -54,6 +54,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kPeakMemory = "peak_memory_bytes";         // resident, of the process
 constexpr const char* kPeakGpuMemory = "peak_gpu_memory_bytes";  // of the device's allocator
+constexpr const char* kUntrained = "untrained_diversity";        // pairwise, of the fixed samples before the first step
 
 // run.json: what the run is, how it was made and how it stands.
 class Status {
@@ -64,6 +65,13 @@ class Status {
 
   void append(const std::string& list, Json value) { values_[list].push_back(std::move(value)); }
   void erase(const std::string& key) { values_.erase(key); }
+  // The step to which the run went back last.
+  std::optional<int64_t> last_rollback() const {
+    const auto list = values_.find("rollbacks");
+    if (list == values_.end() || !list->is_array() || list->empty()) return std::nullopt;
+    const auto step = integer_or(list->back(), "to", -1);
+    return step < 0 ? std::nullopt : std::optional(step);
+  }
 
   void write(const std::string& status, int64_t step, const std::string& why = {}) {
     values_["status"] = status;
@@ -73,7 +81,8 @@ class Status {
     values_["end"] = status == "running" ? Json() : Json(now_text());
     folder_.write_status(values_);
     lost_page_.reset();  // before the new one: there is one at a time
-    if (status == "running") lost_page_ = std::make_unique<RecordedOnLostPage>(folder_.status_path(), on_lost_page());
+    if (status != "running") return;
+    lost_page_ = std::make_unique<RecordedOnLostPage>(folder_.status_path(), on_lost_page(), folder_.reserved_status());
   }
 
  private:
@@ -113,9 +122,9 @@ Json description(const Config& config, const Prepared& prepared, const RunFolder
                {"parameters",
                 {{"generator", count_parameters(*prepared.state.generator)},
                  {"discriminator", count_parameters(*prepared.state.discriminator)}}},
-               {"start", before.value("start", now_text())},
+               {"start", text_or(before, "start", now_text())},
                {"end", Json()}};
-  for (const char* kept : {kPeakMemory, kPeakGpuMemory, "overrides", "rollbacks", "init"}) {
+  for (const char* kept : {kPeakMemory, kPeakGpuMemory, kUntrained, "overrides", "rollbacks", "init"}) {
     if (before.contains(kept)) json[kept] = before[kept];
   }
   if (processes() != nullptr) json["processes"] = processes()->size();
@@ -174,7 +183,7 @@ Json to_json(const LogPoint& point, double wall_before) {
 void add_peak_memory(Status& status, const RunFolder& folder, torch::Device device) {
   const auto before = folder.read_status();
   const auto set = [&](const char* key, int64_t bytes) {
-    status.set(key, std::max(bytes, before.value(key, int64_t{0})));
+    status.set(key, std::max(bytes, integer_or(before, key, 0)));
   };
   rusage usage = {};
   if (getrusage(RUSAGE_SELF, &usage) == 0) set(kPeakMemory, int64_t{usage.ru_maxrss} * 1024);
@@ -184,10 +193,7 @@ void add_peak_memory(Status& status, const RunFolder& folder, torch::Device devi
   }
 }
 
-// A number of a metrics line, where one that was not finite is null.
-double number_in(const Json& value) {
-  return value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
-}
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();  // what is null in a line of metrics
 
 std::string note(const LogPoint& point) {
   return fmt::format("D {:.3f}  G {:.3f}", point.loss_d, point.loss_g);
@@ -225,15 +231,15 @@ class Recorder {
         config_(config),
         prepared_(prepared),
         status_(status),
-        watchdog_(config),
+        watchdog_(config, untrained_diversity(folder)),
         metrics_(folder.metrics_path(), metrics_lines),
         reals_(some_reals(prepared.dataset, config.sample.count)),
         latents_(seed_latents(seed_range(0, config.sample.count), config.generator).to(prepared.device)),
-        logger_(open_log(folder.log_path())),
+        log_(folder.log_path()),
         progress_(make_progress(config, prepared.state)) {
-    logger_->info("{}; data: {}; device {}, {}; {} threads; from step {}", strategy_name(config),
-                  prepared.dataset.description, prepared.device.str(), execution_name(prepared.recorder),
-                  torch::get_num_threads(), prepared.state.step);
+    log_.info(fmt::format("{}; data: {}; device {}, {}; {} threads; from step {}", strategy_name(config),
+                          prepared.dataset.description, prepared.device.str(), execution_name(prepared.recorder),
+                          torch::get_num_threads(), prepared.state.step));
     if (metrics_lines > 0) remember(metrics_lines);
   }
 
@@ -255,7 +261,7 @@ class Recorder {
 
   void finish(const std::string& text) {
     progress_.clear();
-    logger_->info(text);
+    log_.info(text);
   }
 
   // The alarm for which the config has the run stop.
@@ -296,37 +302,39 @@ class Recorder {
   void warn(const std::string& text) {
     progress_.clear();
     tell(fmt::format("warning: {}\n", text));
-    logger_->warn(text);
+    log_.warn(text);
     warnings_.push_back(text);
   }
 
   void log(const LogPoint& point) {
     probe_seconds_ += point.probe_ms / 1000;
-    auto line = to_json(point, begin_.value("wall_s", 0.0));
+    auto line = to_json(point, number_or(begin_, "wall_s", 0.0));
     last_ = point.last;
     if (is_due(point.step, config_.sample.every) || last_ || point.survey) add_diversity(line);
     if (point.survey) watch(line);
     metrics_.append(line);
     note_ = note(point);
     for (const auto& name : watchdog_.active()) note_ += fmt::format("  {}!", name);
-    logger_->info("step {}: loss_d {:.4f} loss_g {:.4f} {:.2f} ms/step", point.step, point.loss_d, point.loss_g,
-                  point.ms_per_step);
+    log_.info(fmt::format("step {}: loss_d {:.4f} loss_g {:.4f} {:.2f} ms/step", point.step, point.loss_d, point.loss_g,
+                          point.ms_per_step));
   }
 
   // Lets the watchdog see a line of metrics; what is wrong is put into it.
   std::vector<Alarm> look_at(Json& line) {
     const auto& critic = line["watch"];
-    Watchdog::Look look{.step = line["step"],
-                        .loss_d = number_in(line["loss_d"]),
-                        .critic = {.margin = number_in(critic["margin"]),
-                                   .spread = number_in(critic["spread"]),
-                                   .slope = number_in(critic["slope"])},
-                        .collapse = {}};
+    Watchdog::Look look{.step = integer_or(line, "step", 0),
+                        .loss_d = number_or(line, "loss_d", kNone),
+                        .critic = {.margin = number_or(critic, "margin", kNone),
+                                   .spread = number_or(critic, "spread", kNone),
+                                   .slope = number_or(critic, "slope", kNone)},
+                        .collapse = {},
+                        .diversity = {}};
     if (line.contains("diversity")) {
       Diversity diversity;
-      diversity.pairwise_ratio = number_in(line["diversity"]["pairwise"]);
-      diversity.nearest_ratio = number_in(line["diversity"]["nearest"]);
+      diversity.pairwise_ratio = number_or(line["diversity"], "pairwise", kNone);
+      diversity.nearest_ratio = number_or(line["diversity"], "nearest", kNone);
       look.collapse = name_collapse(diversity);
+      look.diversity = diversity.pairwise_ratio;
     }
     auto alarms = watchdog_.see(look);
     if (const auto active = watchdog_.active(); !active.empty()) line["alarms"] = active;
@@ -348,10 +356,24 @@ class Recorder {
     last_alarm_ = alarm;
   }
 
+  static std::optional<double> untrained_diversity(const RunFolder& folder) {
+    const auto value = number_or(folder.read_status(), kUntrained, kNone);
+    return std::isnan(value) ? std::nullopt : std::optional(value);
+  }
+
+  // Before the first step.
+  void note_untrained() {
+    const auto samples = fixed_samples();
+    if (config_.watchdog.every == 0 || samples.size(0) < 2) return;
+    const auto diversity = pairwise_diversity(samples.cpu(), reals_).pairwise_ratio;
+    status_.set(kUntrained, diversity);
+    status_.write("running", 0);
+    watchdog_ = Watchdog(config_, diversity);
+  }
+
   // The run's earlier sessions: the line that this one goes on from, and what the watchdog saw.
   void remember(int64_t metrics_lines) {
-    auto lines = read_metrics(folder_.metrics_path());
-    lines.resize(std::min<size_t>(lines.size(), static_cast<size_t>(metrics_lines)));
+    auto lines = read_metrics(folder_.metrics_path(), metrics_lines);
     if (!lines.empty()) begin_ = lines.back();
     if (config_.watchdog.every == 0) return;
     for (auto& line : lines) {
@@ -376,7 +398,10 @@ class Recorder {
     return generator.forward(latents_, Mode::eval);
   }
 
-  void sample(int64_t step) { write_png(folder_.sample_path(step), picture(fixed_samples(), points())); }
+  void sample(int64_t step) {
+    if (step == 0) note_untrained();
+    write_png(folder_.sample_path(step), picture(fixed_samples(), points()));
+  }
 
   // How diverse the fixed samples are beside as many real ones: a collapse shows here first.
   void add_diversity(Json& line) const {
@@ -390,6 +415,7 @@ class Recorder {
   bool is_saved(int64_t step) const { return last_ || is_due(step, config_.checkpoint.every); }
 
   void checkpoint(int64_t step) {
+    folder_.require_lock();
     if (config_.lipschitz.bracket && is_saved(step)) bracket(step);
     metrics_.sync();
     auto record = checkpoint_record(config_, prepared_, metrics_.lines());
@@ -418,7 +444,7 @@ class Recorder {
     std::filesystem::create_directories(folder);
     write_file_atomically(folder / prepared_.evaluator->file_name(subject, kSeed), result.dump(2) + "\n");
     for (const auto& [name, score] : result["scores"].items()) {
-      logger_->info("step {}: {} {:.5g}", step, name, score["value"].get<double>());
+      log_.info(fmt::format("step {}: {} {:.5g}", step, name, score["value"].get<double>()));
     }
   }
 
@@ -430,8 +456,8 @@ class Recorder {
     write_bracket(folder_.path(), step,
                   to_json(measured, subject, folder_.checkpoint_path(step).filename().string(), request));
     bracket_seconds_ += measured.seconds();
-    logger_->info("step {}: Lipschitz constant at least {:.4g}, at most {:.4g} ({:.1f} s)", step, measured.lower(),
-                  measured.bound.upper, measured.seconds());
+    log_.info(fmt::format("step {}: Lipschitz constant at least {:.4g}, at most {:.4g} ({:.1f} s)", step,
+                          measured.lower(), measured.bound.upper, measured.seconds()));
   }
 
   torch::Tensor points() const { return prepared_.dataset.planar() ? prepared_.dataset.samples : torch::Tensor(); }
@@ -447,7 +473,7 @@ class Recorder {
   MetricsLog metrics_;
   torch::Tensor reals_;  // to see the samples beside
   torch::Tensor latents_;
-  std::shared_ptr<spdlog::logger> logger_;
+  RunLog log_;
   Progress progress_;
   std::string note_;
   std::vector<std::string> warnings_;
@@ -479,8 +505,8 @@ bool train_on(RunFolder& folder, const Config& config, Prepared& prepared, Statu
   if (!recorder.warnings().empty()) status.set("warnings", recorder.warnings());
   add_peak_memory(status, folder, prepared.device);
   const bool finished = end == LoopEnd::finished;
-  status.write(finished ? "finished" : "interrupted", state.step);
   recorder.finish(fmt::format("{} at step {}", finished ? "finished" : "interrupted", state.step));
+  status.write(finished ? "finished" : "interrupted", state.step);
   if (const auto alarm = recorder.reason_to_stop(); alarm && !finished) {
     throw WatchdogStop(*alarm, fmt::format("stopped at step {}, where watchdog.on_collapse says so: {}. It is saved; "
                                            "`spectral-gan resume {} watchdog.on_collapse=warn --override` goes on.",
@@ -510,7 +536,7 @@ bool investigate_and_roll_back(RunFolder& folder, const Config& config, Prepared
                      state.rollbacks));
     return false;
   }
-  metrics_lines = roll_back(folder, config, prepared);
+  metrics_lines = roll_back(folder, config, prepared, status.last_rollback());
   status.erase("alarms");  // of steps that are done again
   status.append("rollbacks", {{"step", error.step()}, {"to", state.step}, {"lr_scale", state.lr_scale}});
   status.write("running", state.step);
@@ -518,6 +544,7 @@ bool investigate_and_roll_back(RunFolder& folder, const Config& config, Prepared
       fmt::format("rolled back from step {} to step {}: {} The learning rates are now {:.3g} of the config's",
                   error.step(), state.step, error.what(), state.lr_scale);
   forget_later_steps(folder.log_path(), state.step);
+  folder.forget_later_steps(state.step);
   log_line(folder.log_path(), text);
   tell(text + "\n");
   return true;
@@ -603,6 +630,7 @@ std::string now_text() {
 }
 
 void record_failure(RunFolder& folder, const Failure& failure, std::optional<int64_t> step) noexcept {
+  if (!folder.holds_lock()) return;  // the run may be another process's now
   try {
     auto status = folder.read_status();
     if (step) status["step"] = *step;
@@ -619,6 +647,7 @@ void record_failure(RunFolder& folder, const Failure& failure, std::optional<int
 
 bool run_session(RunFolder& folder, const Config& config, Prepared& prepared, int64_t metrics_lines,
                  std::optional<int64_t> stop_at) {
+  folder.reserve_status();
   auto status = begin(folder, config, prepared);
   std::optional<int64_t> diverged_at;
   try {

@@ -7,6 +7,7 @@
 
 #include "app/commands.h"
 #include "app/continue_run.h"
+#include "app/data_facts.h"
 #include "app/follower.h"
 #include "app/interrupt.h"
 #include "app/progress.h"
@@ -58,6 +59,18 @@ RunFolder make_folder(const Arguments& arguments, const Config& config) {
                                : RunFolder::create_at(arguments.out);
 }
 
+// claimed: a folder that holds no run yet, and is taken back where none begins.
+Prepared prepare_new(const Config& config, std::optional<RunFolder>& claimed) {
+  try {
+    auto prepared = prepare(config);
+    initialize_from_first_batch(config, prepared);
+    return prepared;
+  } catch (const std::exception&) {
+    if (claimed) claimed->discard_unbegun();
+    throw;
+  }
+}
+
 void train(const Arguments& arguments) {
   end_on_interrupt(kNothingToSave);
   join_processes();
@@ -75,8 +88,9 @@ void train(const Arguments& arguments) {
     RunFolder::check_vacant(arguments.out);
   }
   for (const auto& finding : findings(config)) tell(one_line(finding) + "\n");
-  auto prepared = prepare(config);
-  initialize_from_first_batch(config, prepared);
+  auto prepared = prepare_new(config, folder);
+  for (const auto& finding : data_findings(config, data_facts(config, prepared.dataset)))
+    tell(one_line(finding) + "\n");
   if (!folder) folder = make_folder(arguments, config);
   tell(fmt::format("run folder: {}\n", folder->path().string()));
   const bool finished = run_session(*folder, config, prepared, 0, arguments.stop_at);

@@ -86,9 +86,7 @@ torch::Tensor SampleWriter::samples() {
 }
 
 std::shared_ptr<const SampleFile> SampleWriter::file() {
-  FileDescriptor input(output_.temporary(), O_RDONLY);
-  input.set_path(target_);
-  return std::make_shared<SampleFile>(std::move(input), shape_, kDataBegin);
+  return std::make_shared<SampleFile>(FileDescriptor(output_.temporary(), O_RDONLY, target_), shape_, kDataBegin);
 }
 
 void SampleWriter::commit(const TensorFile& rest, const LoadProgress& progress) {

@@ -3,12 +3,15 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
+#include <ATen/record_function.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "models/winograd_kernels.h"
 
@@ -254,6 +257,18 @@ struct Bilinear : torch::autograd::Function<Bilinear> {
     context->saved_data["bias"] = bias.has_value();
     context->saved_data["result"] = result;
     context->saved_data["side"] = side;
+    // Seen by profilers and by whoever watches operations as LibTorch's own are.
+    const std::array<c10::IValue, 3> inputs = {a, b, bias};
+    at::RecordFunction record(at::RecordScope::FUNCTION);
+    if (record.isActive())
+      record.before("sgan::winograd_convolution", c10::ArrayRef<const c10::IValue>(inputs.data(), inputs.size()));
+    auto made = compute(a, b, bias, result, side);
+    if (record.isActive() && record.needsOutputs()) record.setOutputs(std::vector<c10::IValue>{made});
+    return made;
+  }
+
+  static torch::Tensor compute(const torch::Tensor& a, const torch::Tensor& b, const std::optional<torch::Tensor>& bias,
+                               int64_t result, int64_t side) {
     const auto left = channels_last(a), right = channels_last(b);
     if (result == kWeight) {
       TORCH_CHECK(left.size(0) == right.size(0), "as many inputs as gradients: ", left.sizes(), ", ", right.sizes());

@@ -95,9 +95,7 @@ AtomicFile::AtomicFile(const std::filesystem::path& target)
     : target_(target),
       temporary_(existing_folder_of(target) / fmt::format(".{}{}{}-{}-{}", target.filename().string(), kTemporaryMark,
                                                           ::getpid(), system_mark(), random_mark())),
-      file_(temporary_, O_RDWR | O_CREAT | O_EXCL) {
-  file_.set_path(target_);
-}
+      file_(temporary_, O_RDWR | O_CREAT | O_EXCL, target_) {}
 
 AtomicFile::~AtomicFile() {
   if (!committed_) ::unlink(temporary_.c_str());

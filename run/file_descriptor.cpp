@@ -63,6 +63,11 @@ FileDescriptor::FileDescriptor(const std::filesystem::path& path, int flags, mod
   if (descriptor_ < 0) throw file_error("open", path, errno);
 }
 
+FileDescriptor::FileDescriptor(const std::filesystem::path& path, int flags, const std::filesystem::path& shown)
+    : descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0666)), path_(shown) {
+  if (descriptor_ < 0) throw file_error("open", path_, errno);
+}
+
 FileDescriptor::FileDescriptor(FileDescriptor&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
 

@@ -30,16 +30,15 @@ FileError file_error(std::string_view action, const std::filesystem::path& path,
 class FileDescriptor {
  public:
   FileDescriptor() = default;
-  // Opens as open(2) does; child programs do not inherit it.
+  // Opens as open(2) does; child programs do not inherit it. shown: what errors call it, where that is not `path`.
   FileDescriptor(const std::filesystem::path& path, int flags, mode_t mode = 0666);
+  FileDescriptor(const std::filesystem::path& path, int flags, const std::filesystem::path& shown);
   FileDescriptor(FileDescriptor&& other) noexcept;
   FileDescriptor& operator=(FileDescriptor&& other) noexcept;
   ~FileDescriptor();
 
   int get() const { return descriptor_; }
   const std::filesystem::path& path() const { return path_; }
-  // How errors call the file from now on, for one that was renamed.
-  void set_path(std::filesystem::path path) { path_ = std::move(path); }
 
   uint64_t size() const;
   // Writes all bytes, with one write(2) where the system takes them at once.

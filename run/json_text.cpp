@@ -21,4 +21,19 @@ nlohmann::ordered_json parse_json_object(std::string_view text) {
   return nullptr;
 }
 
+double number_or(const nlohmann::ordered_json& object, const char* key, double fallback) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number() ? found->get<double>() : fallback;
+}
+
+int64_t integer_or(const nlohmann::ordered_json& object, const char* key, int64_t fallback) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number_integer() ? found->get<int64_t>() : fallback;
+}
+
+std::string text_or(const nlohmann::ordered_json& object, const char* key, const std::string& fallback) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : fallback;
+}
+
 }  // namespace sgan

@@ -1,8 +1,9 @@
 #pragma once
 
-#include <string_view>
-
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
 
 namespace sgan {
 
@@ -11,5 +12,10 @@ namespace sgan {
 // would exhaust the stack.
 constexpr int kMaxJsonDepth = 64;
 nlohmann::ordered_json parse_json_object(std::string_view text);
+
+// A member of such an object, or the fallback where it is missing or of another type.
+double number_or(const nlohmann::ordered_json& object, const char* key, double fallback);
+int64_t integer_or(const nlohmann::ordered_json& object, const char* key, int64_t fallback);
+std::string text_or(const nlohmann::ordered_json& object, const char* key, const std::string& fallback);
 
 }  // namespace sgan

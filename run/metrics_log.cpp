@@ -14,17 +14,23 @@ namespace sgan {
 
 using nlohmann::ordered_json;
 
+namespace {
+
+[[noreturn]] void refuse_missing_lines(const std::filesystem::path& path, int64_t there, int64_t recorded) {
+  throw UserError(
+      fmt::format("{} has {} lines, its checkpoint was written when it had {}: lines are missing. "
+                  "Restore the file, or start a new run.",
+                  path.string(), there, recorded));
+}
+
+}  // namespace
+
 MetricsLog::MetricsLog(const std::filesystem::path& path, int64_t keep_lines)
     : file_(path, O_WRONLY | O_CREAT | O_APPEND), lines_(keep_lines) {
   const std::string text = read_file(path);
   for (int64_t line = 0; line < keep_lines; ++line) {
     const size_t end = text.find('\n', length_);
-    if (end == std::string::npos) {
-      throw UserError(
-          fmt::format("{} has {} lines, its checkpoint was written when it had {}: lines are missing. "
-                      "Restore the file, or start a new run.",
-                      path.string(), line, keep_lines));
-    }
+    if (end == std::string::npos) refuse_missing_lines(path, line, keep_lines);
     length_ = end + 1;
   }
   if (text.size() > length_) file_.truncate(length_);
@@ -61,16 +67,18 @@ std::optional<ordered_json> last_metrics(const std::filesystem::path& path) {
 
 ordered_json metrics_line(const std::filesystem::path& path, int64_t count) {
   if (count == 0) return ordered_json::object();
-  auto lines = read_metrics(path);
-  const auto index = static_cast<size_t>(count - 1);
-  return index < lines.size() ? lines[index] : ordered_json::object();
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) refuse_missing_lines(path, 0, count);
+  auto lines = read_metrics(path, count);
+  if (std::ssize(lines) < count) refuse_missing_lines(path, std::ssize(lines), count);
+  return lines.back();
 }
 
-std::vector<ordered_json> read_metrics(const std::filesystem::path& path) {
+std::vector<ordered_json> read_metrics(const std::filesystem::path& path, int64_t most) {
   const std::string text = read_file(path);
   std::vector<ordered_json> lines;
   size_t start = 0;
-  while (start < text.size()) {
+  while (start < text.size() && std::ssize(lines) < most) {
     const size_t end = std::min(text.find('\n', start), text.size());
     const std::string_view line = std::string_view(text).substr(start, end - start);
     ordered_json values = parse_json_object(line);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
@@ -32,10 +33,13 @@ class MetricsLog {
 // The last whole line of a metrics file, read from its end; nothing where there is none.
 std::optional<nlohmann::ordered_json> last_metrics(const std::filesystem::path& path);
 
-// The last of the first `count` lines, which a checkpoint recorded; an empty object without any.
+// The last of the first `count` lines, which a checkpoint recorded; an empty object without any. What comes after them
+// is not looked at. Errors: UserError where lines are missing.
 nlohmann::ordered_json metrics_line(const std::filesystem::path& path, int64_t count);
 
-// All lines of a metrics file. A last line that a running or killed process left incomplete is skipped.
-std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& path);
+// All lines of a metrics file, or the first `most` of them. A last line that a running or killed process left
+// incomplete is skipped.
+std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& path,
+                                                 int64_t most = std::numeric_limits<int64_t>::max());
 
 }  // namespace sgan

@@ -210,16 +210,38 @@ void RunFolder::sync_folders() const {
 
 void RunFolder::lock() {
   const fs::path path = path_ / kLockName;
-  FileDescriptor file(path, O_RDWR | O_CREAT);
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) throw file_error("lock", path, errno);
-    const std::string owner = read_file(path);
-    throw RunBusyError(fmt::format("another process (pid {}) is writing this run: {}. Wait until it ends, or stop it.",
-                                   owner.empty() ? "unknown" : owner.substr(0, owner.find('\n')), path_.string()));
-  }
-  lock_ = std::move(file);
+  // A process that gives the folder up may remove the file between the two calls, and the lock of a file that nobody
+  // finds keeps nobody away.
+  do {
+    lock_ = FileDescriptor(path, O_RDWR | O_CREAT);
+    if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+      const int code = errno;
+      lock_ = {};
+      if (code != EWOULDBLOCK) throw file_error("lock", path, code);
+      const std::string owner = read_file(path);
+      throw RunBusyError(
+          fmt::format("another process (pid {}) is writing this run: {}. Wait until it ends, or stop it.",
+                      owner.empty() ? "unknown" : owner.substr(0, owner.find('\n')), path_.string()));
+    }
+  } while (!holds_lock());
   lock_.truncate(0);
   lock_.write(fmt::format("{}\n", ::getpid()));
+}
+
+bool RunFolder::holds_lock() const {
+  struct stat own {
+  }, there{};
+  if (lock_.get() < 0 || ::fstat(lock_.get(), &own) != 0) return false;
+  if (::stat((path_ / kLockName).c_str(), &there) != 0) return false;
+  return own.st_dev == there.st_dev && own.st_ino == there.st_ino;
+}
+
+void RunFolder::require_lock() const {
+  if (holds_lock()) return;
+  throw UserError(
+      fmt::format("{} was removed or replaced while this process wrote the run, so that another one may write it too. "
+                  "This one ends; what it saved last is in {}.",
+                  (path_ / kLockName).string(), (path_ / "checkpoints").string()));
 }
 
 void RunFolder::make_subfolders() {
@@ -288,6 +310,7 @@ std::vector<fs::path> RunFolder::checkpoints_set_aside() const {
 void RunFolder::discard_unbegun() noexcept {
   std::error_code error;
   if (fs::exists(status_path(), error) || error) return;
+  spare_.reset();
   ::unlink(config_path().c_str());
   for (const char* name : kSubfolders) ::rmdir((path_ / name).c_str());
   ::unlink((path_ / kLockName).c_str());
@@ -303,7 +326,50 @@ nlohmann::ordered_json RunFolder::read_status() const {
 }
 
 void RunFolder::write_status(const nlohmann::ordered_json& status) {
-  write_file_atomically(status_path(), status_text(status));
+  const auto text = status_text(status);
+  try {
+    write_file_atomically(status_path(), text);
+  } catch (const FileError& error) {
+    if (spare_ == nullptr || (error.code() != ENOSPC && error.code() != EDQUOT)) throw;
+    const auto spare = std::move(spare_);
+    spare->file().write_at(text, 0);
+    spare->file().truncate(text.size());
+    spare->commit();
+  }
+}
+
+void RunFolder::reserve_status() noexcept {
+  constexpr off_t kRoom = 16384;  // bytes; a run.json has one or two thousand
+  try {
+    spare_ = std::make_unique<AtomicFile>(status_path());
+    if (::posix_fallocate(spare_->file().get(), 0, kRoom) != 0) spare_.reset();
+  } catch (const std::exception&) {
+    spare_.reset();  // a disk that refuses this refuses more, which is told
+  }
+}
+
+std::optional<fs::path> RunFolder::reserved_status() const {
+  return spare_ == nullptr ? std::nullopt : std::optional(spare_->temporary());
+}
+
+void RunFolder::forget_later_steps(int64_t step) {
+  const auto forget = [&](const char* folder, std::string_view ending) {
+    for (const fs::path& file : list(path_ / folder)) {
+      const auto name = parse_step_name(file.filename().string(), ending);
+      if (!name || name->step <= step) continue;
+      if (::unlink(file.c_str()) != 0 && errno != ENOENT) throw file_error("remove", file, errno);
+    }
+  };
+  forget("samples", kSampleSuffix);
+  forget("evaluation", ".json");
+  forget("lipschitz", ".json");
+}
+
+void RunFolder::remove_checkpoints_after(int64_t step) {
+  for (const auto& [later, file] : checkpoints()) {
+    if (later <= step) continue;
+    if (::unlink(file.c_str()) != 0 && errno != ENOENT) throw file_error("remove", file, errno);
+  }
 }
 
 std::string RunFolder::status_text(const nlohmann::ordered_json& status) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "configs/error.h"
+#include "run/atomic_file.h"
 #include "run/file_descriptor.h"
 
 namespace sgan {
@@ -73,6 +75,20 @@ class RunFolder {
   // The content of run.json.
   nlohmann::ordered_json read_status() const;
   void write_status(const nlohmann::ordered_json& status);
+  // Sets room aside for one write_status on a disk that has become full, where the disk has it now.
+  void reserve_status() noexcept;
+  // The temporary file that holds this room, if there is one.
+  std::optional<std::filesystem::path> reserved_status() const;
+
+  // Whether this process still has the run to itself: run.lock is the one that it locked.
+  bool holds_lock() const;
+  // Errors: UserError where somebody has removed run.lock, so that another process may have begun to write the run.
+  void require_lock() const;
+
+  // Deletes what belongs to steps after `step` and is made again when they are done again: sample grids, scores and
+  // brackets; not checkpoints.
+  void forget_later_steps(int64_t step);
+  void remove_checkpoints_after(int64_t step);
   // The bytes that write_status writes.
   static std::string status_text(const nlohmann::ordered_json& status);
 
@@ -87,7 +103,8 @@ class RunFolder {
 
   std::filesystem::path path_;
   FileDescriptor lock_;
-  std::optional<int64_t> trusted_;  // the step of the last checkpoint that is known to be whole
+  std::unique_ptr<AtomicFile> spare_;  // room for run.json
+  std::optional<int64_t> trusted_;     // the step of the last checkpoint that is known to be whole
 };
 
 }  // namespace sgan

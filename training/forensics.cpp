@@ -3,8 +3,11 @@
 #include <ATen/ATen.h>
 #include <ATen/record_function.h>
 
+#include <algorithm>
+
 #include "training/divergence.h"
 #include "training/draws.h"
+#include "training/operation_watch.h"
 #include "training/schedule.h"
 #include "training/step.h"
 
@@ -27,59 +30,37 @@ TensorFacts facts_of(const std::string& name, const torch::Tensor& tensor) {
   return facts;
 }
 
-// Notes the operation whose result is the first that is not finite, from its making until its end.
-class OperationWatch {
- public:
-  OperationWatch() {
-    first().clear();
-    handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback(nullptr, &OperationWatch::look)
-                                             .needsOutputs(true)
-                                             .scopes({at::RecordScope::FUNCTION}));
-  }
-  OperationWatch(const OperationWatch&) = delete;
-  OperationWatch& operator=(const OperationWatch&) = delete;
-  ~OperationWatch() { at::removeCallback(handle_); }
-
-  const std::string& found() const { return first(); }
-
- private:
-  static std::string& first() {
-    thread_local std::string name;
-    return name;
-  }
-
-  static void look(const at::RecordFunction& function, at::ObserverContext* /*context*/) {
-    if (!first().empty()) return;
-    at::DisableRecordFunctionGuard silence;
-    for (const auto& output : function.outputs()) {
-      if (!output.isTensor() || !output.toTensor().defined() || !output.toTensor().has_storage()) continue;
-      torch::NoGradGuard no_grad;
-      const auto tensor = output.toTensor().detach();
-      // What was only reserved holds anything.
-      const std::string name = function.name();
-      if (name.find("empty") != std::string::npos || is_finite(tensor)) continue;
-      first() = name;
-      return;
-    }
-  }
-
-  at::CallbackHandle handle_;
-};
-
+// Notes what an update computes, and of that the first tensor that is not finite.
 class Recorder final : public StepObserver {
  public:
+  explicit Recorder(const OperationWatch& operations) : operations_(operations) {}
+
   void see(const std::string& name, const torch::Tensor& value) override {
+    const at::DisableRecordFunctionGuard silence;  // these operations are no part of the update
     tensors.push_back(facts_of(name, value));
     if (!first.empty() || tensors.back().not_finite == 0) return;
     first = name;
+    operation = operations_.origin_of(value);
     const bool batch = value.dim() > 0 && (name.find("samples") != name.npos || name == "latents");
     if (batch)
       sample = torch::isfinite(value).reshape({value.size(0), -1}).all(1).logical_not().nonzero()[0].item<int64_t>();
   }
 
+  // What the update left: an optimizer's moments, averaged weights and buffers may be the only ones not finite.
+  void see_left(const TrainingState& state) {
+    for (const auto& [name, tensor] : named_tensors(state)) {
+      const bool seen = std::ranges::find(tensors, "updated " + name, &TensorFacts::name) != tensors.end();
+      if (!seen && !is_finite(tensor)) see(name, tensor.detach());
+    }
+  }
+
   std::vector<TensorFacts> tensors;
   std::string first;
+  std::string operation;
   std::optional<int64_t> sample;
+
+ private:
+  const OperationWatch& operations_;
 };
 
 // A copy of the state's tensors and counters, to go back to.
@@ -120,28 +101,30 @@ Forensics find_divergence(const Config& config, TrainingState& state, const Data
   Forensics result;
   result.from_step = state.step;
 
-  // Does an update; if that leaves anything not finite, once more from where it began, watched.
+  // Does an update; if that leaves anything not finite, once more from where it began, watched. A moment that is not
+  // finite counts though the losses may stay finite for long: it never becomes finite again, and is never saved.
   const auto is_healthy = [&](const std::string& whose, int64_t number, const auto& update) {
     before.take(state);
-    if (is_finite(update()) && !first_not_finite(named_tensors(state))) return true;
+    if (update() && !first_not_finite(named_tensors(state))) return true;
     before.put_back(state);
+    const OperationWatch operations;
+    Recorder recorder(operations);
+    step.observe(&recorder);
+    update();
+    step.observe(nullptr);
+    recorder.see_left(state);
+    // Where a device's rounding differs from time to time, this time may have been the better one.
+    if (recorder.first.empty()) return true;
+    before.put_back(state);
+    result.reproduced = true;
     result.step = state.step + 1;
     result.update = whose;
     result.update_number = number;
-    for (const auto& [name, tensor] : named_tensors(state)) result.before.push_back(facts_of(name, tensor));
-    Recorder recorder;
-    {
-      const OperationWatch operations;
-      step.observe(&recorder);
-      update();
-      result.operation = operations.found();
-    }
-    step.observe(nullptr);
-    before.put_back(state);
-    result.tensors = std::move(recorder.tensors);
     result.first = std::move(recorder.first);
+    result.operation = std::move(recorder.operation);
     result.sample = recorder.sample;
-    result.reproduced = !result.first.empty();
+    result.tensors = std::move(recorder.tensors);
+    for (const auto& [name, tensor] : named_tensors(state)) result.before.push_back(facts_of(name, tensor));
     return false;
   };
 
@@ -152,9 +135,10 @@ Forensics find_divergence(const Config& config, TrainingState& state, const Data
       const auto number = state.discriminator_updates;
       const auto batch = draws.discriminator_batch(number, step);
       real = batch.real;
+      // As a run judges its losses: each, not their sum, which may be beyond float32 where neither is.
       const auto update = [&] {
         const auto report = step.update_discriminator(batch, lr_factor, false);
-        return report.penalty.defined() ? report.loss + report.penalty : report.loss;
+        return is_finite(report.loss) && (!report.penalty.defined() || is_finite(report.penalty));
       };
       if (is_healthy("discriminator", number, update)) continue;
       result.inputs = {{"real", batch.real.cpu()}, {"latent", batch.latent.cpu()}};
@@ -165,8 +149,8 @@ Forensics find_divergence(const Config& config, TrainingState& state, const Data
       return result;
     }
     const auto latent = draws.generator_latent(state.step);
-    if (!is_healthy("generator", state.step,
-                    [&] { return step.update_generator(latent, real, lr_factor, false).loss; })) {
+    const auto update = [&] { return is_finite(step.update_generator(latent, real, lr_factor, false).loss); };
+    if (!is_healthy("generator", state.step, update)) {
       result.inputs = {{"latent", latent.cpu()}, {"real", real.cpu()}};
       return result;
     }

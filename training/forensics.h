@@ -30,15 +30,16 @@ struct Forensics {
   int64_t step = 0;         // counted from 1, the one being made
   std::string update;       // "discriminator" or "generator": whose
   int64_t update_number = 0;
-  std::string first;                            // the first tensor that was not finite, by name
-  std::string operation;                        // LibTorch's operation that made it; "" where it was given
-  std::optional<int64_t> sample;                // which of a batch, where `first` is a batch
-  std::vector<TensorFacts> tensors;             // everything the update computed, in order
-  std::vector<TensorFacts> before;              // the state before it
+  std::string first;      // the first tensor that was not finite, by name
+  std::string operation;  // LibTorch's, whose result `first` has its NaN or infinity from; "" if given or unknown
+  std::optional<int64_t> sample;     // which of a batch, where `first` is a batch
+  std::vector<TensorFacts> tensors;  // all the update computed, in order; then what else it left that was not finite
+  std::vector<TensorFacts> before;   // the state before it
   std::map<std::string, torch::Tensor> inputs;  // the update's batch on the CPU: "real", "latent", "penalty_noise.0" …
 };
 
-// Does a run's steps again from `state`, one operation at a time, until a tensor is not finite or `until_step` is done.
+// Does a run's steps again from `state`, one operation at a time, until a loss or a tensor of the state is not finite
+// or `until_step` is done. That may be before the run noticed, which looks at its state where it saves it alone.
 // on_step is told each step done; returns false to give up, and the result is then not reproduced. The state ends
 // before the update that diverged.
 Forensics find_divergence(const Config& config, TrainingState& state, const Dataset& dataset, torch::Device device,

@@ -35,6 +35,7 @@ constexpr double kSaturated = 0.005;  // of the undecided's loss
 constexpr double kSteep = 100;        // critic units per unit of distance; losses act on differences of a few units
 constexpr double kDead = 1e-5;        // critic units: the outputs' standard deviation
 constexpr double kLate = 0.1;         // of the run's steps, and 1000 of them, leave time to vary
+constexpr double kShrunk = 0.1;  // of the untrained generator's diversity; training lets it grow from the first steps
 
 }  // namespace
 
@@ -67,7 +68,8 @@ std::string_view trouble_name(Trouble trouble) {
   return "?";
 }
 
-Watchdog::Watchdog(const Config& config) : loss_(config.loss), steps_(config.train.steps) {
+Watchdog::Watchdog(const Config& config, std::optional<double> untrained)
+    : loss_(config.loss), steps_(config.train.steps), untrained_(untrained) {
   for (const auto trouble : {Trouble::collapsed, Trouble::saturated, Trouble::steep, Trouble::dead}) {
     signs_.push_back({trouble});
   }
@@ -79,7 +81,8 @@ std::optional<std::string> Watchdog::find(Trouble trouble, const Look& look) con
     case Trouble::collapsed: {
       constexpr int64_t kEarly = 1000;
       const bool late = look.step > std::max(kEarly, static_cast<int64_t>(kLate * static_cast<double>(steps_)));
-      if (!look.collapse || (!varied_ && !late)) return std::nullopt;
+      const bool shrunk = untrained_ && look.diversity && *look.diversity < kShrunk * *untrained_;
+      if (!look.collapse || (!varied_ && !late && !shrunk)) return std::nullopt;
       return fmt::format(
           "{}. Lower the generator's learning rate, or hold the discriminator with a penalty or spectral "
           "normalization",

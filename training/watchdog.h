@@ -25,7 +25,8 @@ CriticSurvey survey_critic(NetworkImpl& discriminator, bool gradient_normalizati
 
 // What goes wrong in GAN training and can be seen from outside.
 enum class Trouble {
-  collapsed,  // generated samples are all alike, after they were not; or still are late in the run
+  collapsed,  // generated samples are all alike, after they were not; or more so than untrained; or still late in the
+              // run
   saturated,  // the critic tells all samples apart and its loss is nearly nothing: no gradient for the generator
   steep,      // the critic's slope has exploded
   dead,       // the critic says the same of everything
@@ -61,9 +62,11 @@ class Watchdog {
     double loss_d = 0;  // adversarial, of the step's last update
     CriticSurvey critic;
     std::optional<std::string> collapse;  // what evaluation's name_collapse says of the fixed samples
+    std::optional<double> diversity;      // their pairwise ratio, as evaluation/diversity.h has it
   };
 
-  explicit Watchdog(const Config& config);
+  // untrained: that ratio before the first step, where it is known.
+  explicit Watchdog(const Config& config, std::optional<double> untrained = {});
 
   // Looks in order of their steps, also those of the run's earlier sessions. What is new trouble at this one.
   std::vector<Alarm> see(const Look& look);
@@ -82,6 +85,7 @@ class Watchdog {
 
   LossKind loss_;
   int64_t steps_;
+  std::optional<double> untrained_;
   bool varied_ = false;  // samples were no longer all alike
   std::vector<Sign> signs_;
 };

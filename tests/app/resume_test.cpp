@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -382,6 +383,119 @@ TEST(Resume, WithoutACheckpointBeginsAsTrainingDid) {
   ASSERT_EQ(run_program({"resume", folder / "killed"}).exit_code, 0);
   const auto last = std::filesystem::path("checkpoints") / "step-00000004.safetensors";
   EXPECT_TRUE(bytes_of(folder / "killed" / last) == bytes_of(folder / "whole" / last));
+}
+
+// What a crash or a person has left behind the lines that count is dropped, whatever it is.
+TEST(Resume, ReadsNoMetricsBehindTheCheckpoints) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  ASSERT_EQ(run_program(training("digits/none.yaml", run)).exit_code, 0);
+  const auto expected = metrics_without_times(run);
+  std::filesystem::remove(run / "checkpoints" / "step-00000040.safetensors");
+  std::ofstream(run / "metrics.jsonl", std::ios::app) << std::string(4, '\0') << "\n{\"step\":1}\n[";
+  const auto outcome = run_program({"resume", run});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(metrics_without_times(run), expected);
+}
+
+TEST(Resume, OddMetricsAndStatusAreNoDefect) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  ASSERT_NO_FATAL_FAILURE(train_until("10", "digits/none.yaml", run));
+  auto status = json_of(run / "run.json");
+  status["start"] = 5;
+  status["peak_memory_bytes"] = "much";
+  status["overrides"] = nlohmann::ordered_json::parse(R"([{"step": "x", "keys": 3}])");
+  std::ofstream(run / "run.json") << status;
+  auto text = bytes_of(run / "metrics.jsonl");
+  const auto lines = std::ranges::count(text, '\n');
+  text.clear();
+  for (const char* line : {R"({"step":1,"watch":{}})", R"({"step":null,"watch":4,"diversity":5})"})
+    text += line + std::string("\n");
+  for (int64_t i = 3; i <= lines; ++i)
+    text += R"({"step":9,"wall_s":"x","train_s":"x","watch":{"slope":"x"}})"
+            "\n";
+  std::ofstream(run / "metrics.jsonl") << text;
+  const auto outcome = run_program({"resume", run});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+}
+
+TEST(Resume, LinesThatAreMissingAreMissed) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  ASSERT_NO_FATAL_FAILURE(train_until("10", "digits/none.yaml", run));
+  std::filesystem::remove(run / "metrics.jsonl");
+  const auto outcome = run_program({"resume", run});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("metrics.jsonl has 0 lines"), HasSubstr("lines are missing")));
+  EXPECT_FALSE(std::filesystem::exists(run / "metrics.jsonl"));
+}
+
+TEST(Resume, ACheckpointIsOfTheStepOfItsName) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  ASSERT_NO_FATAL_FAILURE(train_until("10", "digits/none.yaml", run));
+  std::filesystem::rename(run / "checkpoints" / "step-00000010.safetensors",
+                          run / "checkpoints" / "step-00000099.safetensors");
+  const auto outcome = run_program({"resume", run});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("step-00000099.safetensors is by its content of step 10")));
+}
+
+// A run that goes on another way from an earlier step keeps nothing of the way that it leaves.
+TEST(Resume, ForgetsWhatItDoesAgain) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  ASSERT_EQ(run_program(training("digits/none.yaml", run)).exit_code, 0);
+  std::filesystem::remove(run / "checkpoints" / "step-00000040.safetensors");
+  ASSERT_TRUE(std::filesystem::exists(run / "samples" / "step-00000040.png"));
+  const auto outcome =
+      run_program({"resume", run.string(), "optimizer.generator.lr=0.01", "--override", "--stop-at", "35"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_FALSE(std::filesystem::exists(run / "samples" / "step-00000040.png"));
+  EXPECT_TRUE(std::filesystem::exists(run / "samples" / "step-00000020.png"));
+}
+
+TEST(Resume, SaysThatOtherThreadsRoundOtherwise) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  ASSERT_NO_FATAL_FAILURE(train_until("10", "digits/none.yaml", run));
+  auto status = json_of(run / "run.json");
+  status["threads"] = 7;
+  std::ofstream(run / "run.json") << status;
+  const auto outcome = run_program({"resume", run});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("was trained with 7 threads and goes on with 1"));
+}
+
+TEST(Train, TellsWhatDoctorFindsInConfigAndData) {
+  const TemporaryFolder folder;
+  const auto outcome = run_program({"train", preset("digits/clip.yaml"), "threads=1", "train.steps=1",
+                                    "optimizer.discriminator.beta1=0.9", "--out", (folder / "run").string()});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("warning: "), HasSubstr("note: the data have 1437 images")));
+}
+
+TEST(Train, AFolderInWhichNoRunBeginsIsTakenBack) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  const auto outcome = run_program({"train", preset("digits/none.yaml"), "init.from=" + (folder / "none").string(),
+                                    "--continue", "--out", run.string()});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_FALSE(std::filesystem::exists(run));
+}
+
+TEST(Train, ARemovedLockEndsTheRunBeforeItSaves) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  Program program(
+      {"train", preset("digits/none.yaml"), "threads=1", "train.steps=1000000", "checkpoint.every=50", "--out", run});
+  wait_for(run / "checkpoints" / "step-00000050.safetensors", program);
+  std::filesystem::remove(run / "run.lock");
+  const auto outcome = program.wait();
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("run.lock was removed or replaced while this process wrote the run"));
+  EXPECT_EQ(json_of(run / "run.json")["status"], "running");
 }
 
 }  // namespace

@@ -121,6 +121,38 @@ TEST(Divergence, RollbacksEnd) {
   EXPECT_EQ(json_of(run / "run.json")["rollbacks"].size(), 2U);
 }
 
+// Weights may be finite and beyond saving, so that their next step is not finite whatever the rate: then only an older
+// checkpoint helps.
+TEST(Divergence, GoesFurtherBackWhereTheNewestCheckpointIsBeyondSaving) {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  const std::vector<std::string> keys = {
+      "loss=wgan",
+      "data.size=8",
+      "generator.channels=4",
+      "discriminator.channels=4",
+      "train.batch=8",
+      "train.steps=5",
+      "checkpoint.every=1",
+      "checkpoint.keep=3",
+      "log.every=1",
+      "watchdog={every: 0, on_divergence: rollback, rollbacks: 9, rollback_lr: 1e-2}"};
+  ASSERT_EQ(run_program(digits("none", run, keys)).exit_code, 0);
+  const auto outcome =
+      run_program({"resume", run.string(), "train.steps=12", "optimizer.discriminator.lr=1e12", "--override"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto status = json_of(run / "run.json");
+  const auto& rollbacks = status["rollbacks"];
+  ASSERT_GE(rollbacks.size(), 2U);
+  EXPECT_LT(rollbacks[1]["to"], rollbacks[0]["to"]) << rollbacks;
+  double scale = 1;
+  for (const auto& rollback : rollbacks) {
+    scale *= 1e-2;
+    EXPECT_NEAR(rollback["lr_scale"].get<double>(), scale, 1e-9 * scale);
+  }
+  EXPECT_EQ(lines_of(run / "metrics.jsonl").size(), 12U);
+}
+
 // What the discriminator has seen counts every update with the batch that it had.
 TEST(Divergence, ARollbackKeepsTheCountOfImagesOfAnotherBatch) {
   const TemporaryFolder folder;
@@ -176,11 +208,15 @@ std::vector<std::string> troubles_of(const std::filesystem::path& run) {
 
 TEST(Watchdog, NoticesLearningRatesAThousandTimesTooHigh) {
   const TemporaryFolder folder;
-  const auto run = folder / "run";
-  const auto outcome = run_program(
-      digits("none", run, {"train.steps=200", "optimizer.discriminator.lr=1", "optimizer.generator.lr=0.5"}));
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_THAT(troubles_of(run), testing::Contains("steep"));
+  for (const auto& [strategy, trouble] :
+       {std::pair{"none", "steep"}, {"spectral", "saturated"}, {"gp", "collapsed"}, {"clip", "collapsed"}}) {
+    SCOPED_TRACE(strategy);
+    const auto run = folder / strategy;
+    const auto outcome = run_program(
+        digits(strategy, run, {"train.steps=200", "optimizer.discriminator.lr=1", "optimizer.generator.lr=0.5"}));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_THAT(troubles_of(run), testing::Contains(trouble));
+  }
 }
 
 // A good run whose generator is then driven to where its images are all alike.

@@ -7,8 +7,8 @@
 //   SGAN_FAULTS_ERROR  where set: the errno of a call that fails; EIO or ENOSPC by chance without it
 //   SGAN_FAULTS_BYTES  where set: how many bytes can be written; what is deleted makes no room
 //
-// It stands before open, write, pwrite, fsync, rename, ftruncate, unlink and mkdir of the C library. A write that fails
-// may have taken a part of its bytes, as on real disks.
+// It stands before open, write, pwrite, fsync, rename, ftruncate, posix_fallocate, unlink and mkdir of the C library. A
+// write that fails may have taken a part of its bytes, as on real disks; one into room set aside takes them.
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -97,10 +97,18 @@ bool fails(Place place) {
   return fail;
 }
 
+// The file that has room set aside.
+std::atomic<ino_t> with_room{0};
+
+bool has_room(int file) {
+  struct stat status {};
+  return with_room != 0 && fstat(file, &status) == 0 && status.st_ino == with_room;
+}
+
 // How many of `count` bytes a write to this file takes; -1 with errno where none.
 ssize_t taken(int file, size_t count) {
   if (count == 0) return 0;
-  if (settings().limited && is_below(file)) {
+  if (settings().limited && is_below(file) && !has_room(file)) {
     const int64_t room = settings().room.fetch_sub(static_cast<int64_t>(count));
     if (room <= 0) {
       errno = ENOSPC;
@@ -160,6 +168,16 @@ SGAN_EXPORT ssize_t write(int file, const void* bytes, size_t count) {
   }
 SGAN_PWRITE(pwrite, off_t)
 SGAN_PWRITE(pwrite64, off64_t)
+
+SGAN_EXPORT int posix_fallocate(int file, off_t offset, off_t length) {
+  static auto* real = next<int(int, off_t, off_t)>("posix_fallocate");
+  if (settings().limited && is_below(file)) {
+    if (settings().room.fetch_sub(length) < length) return ENOSPC;
+    struct stat status {};
+    if (fstat(file, &status) == 0) with_room = status.st_ino;
+  }
+  return real(file, offset, length);
+}
 
 SGAN_EXPORT int fsync(int file) {
   static auto* real = next<int(int)>("fsync");

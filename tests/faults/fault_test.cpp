@@ -224,6 +224,8 @@ TEST_F(Faults, AFullDiskIsToldOfAndNothingIsLost) {
     EXPECT_THAT(outcome.err, AllOf(HasSubstr("error: cannot write " + run.string()),
                                    HasSubstr("No space left on device. Free some space there")));
     if (round > 0) {
+      EXPECT_EQ(json_of(run / "run.json")["status"], "failed");
+      EXPECT_EQ(json_of(run / "run.json")["failure"], "disk");
       EXPECT_THAT(outcome.err, HasSubstr("`spectral-gan resume " + run.string() + "`"));
       EXPECT_THAT(temporaries_in(run), IsEmpty());
     } else {
@@ -268,10 +270,25 @@ TEST_P(EveryPlace, IsNamedAndTheLastGoodStateStays) {
 INSTANTIATE_TEST_SUITE_P(Disk, EveryPlace,
                          ::testing::Values(Place{"checkpoint", "/checkpoints/step", ENOSPC, "Free some space"},
                                            Place{"metrics", "metrics.jsonl", EIO, "Input/output error"},
+                                           Place{"log", "log.txt", ENOSPC, "Free some space"},
                                            Place{"sample", "/samples/step", EROFS, "mounted read-only"},
                                            Place{"status", "run.json", EDQUOT, "quota"},
                                            Place{"lock", "run.lock", ENOSPC, "Free some space"}),
                          [](const auto& parameter) { return parameter.param.name; });
+
+TEST_F(Faults, ALimitOnFileSizesIsToldOf) {
+  const auto run = run_path("limited");
+  const auto outcome = run_program(next_session(run), [] {
+    constexpr rlim_t kBytes = 8192;  // more than a status, less than a checkpoint
+    const rlimit limit{kBytes, kBytes};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  });
+  EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr("A limit on file sizes is set (ulimit -f)"), HasSubstr("spectral-gan resume")));
+  EXPECT_EQ(json_of(run / "run.json")["status"], "failed");
+  ASSERT_NO_FATAL_FAILURE(finish(run));
+}
 
 // Images of noise as an IDX file, so that they come through a cache.
 void write_images(const fs::path& file, int count) {

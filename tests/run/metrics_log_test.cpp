@@ -81,5 +81,16 @@ TEST(ReadMetrics, NamesABrokenLine) {
   EXPECT_THAT([&] { read_metrics(folder / "m"); }, ThrowsMessage<UserError>(HasSubstr("m:2 is not a JSON object")));
 }
 
+TEST(MetricsLine, IsTheLastThatCounts) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder / "m", "{\"a\":1}\n{\"a\":2}\nno JSON\n");
+  EXPECT_TRUE(metrics_line(folder / "m", 0).empty());
+  EXPECT_EQ(metrics_line(folder / "m", 2)["a"], 2);
+  EXPECT_THAT([&] { metrics_line(folder / "m", 3); }, ThrowsMessage<UserError>(HasSubstr("m:3 is not a JSON object")));
+  write_file_atomically(folder / "m", "{\"a\":1}\n{\"a\":");
+  EXPECT_THAT([&] { metrics_line(folder / "m", 2); }, ThrowsMessage<UserError>(HasSubstr("lines are missing")));
+  EXPECT_THAT([&] { metrics_line(folder / "none", 2); }, ThrowsMessage<UserError>(HasSubstr("none has 0 lines")));
+}
+
 }  // namespace
 }  // namespace sgan

@@ -267,5 +267,33 @@ TEST(RunFolder, StatusSurvivesWritingAndReading) {
   EXPECT_THAT([&] { run.read_status(); }, ThrowsMessage<UserError>(HasSubstr("run.json is not a JSON object")));
 }
 
+TEST(RunFolder, KnowsWhenItsLockIsGone) {
+  const TemporaryFolder folder;
+  const RunFolder run = complete_run(folder / "a");
+  EXPECT_NO_THROW(run.require_lock());
+  fs::remove(folder / "a/run.lock");
+  EXPECT_FALSE(run.holds_lock());
+  write_file_atomically(folder / "a/run.lock", "1\n");
+  EXPECT_THAT([&] { run.require_lock(); }, ThrowsMessage<UserError>(HasSubstr("was removed or replaced")));
+}
+
+TEST(RunFolder, ForgetsWhatBelongsToLaterSteps) {
+  const TemporaryFolder folder;
+  RunFolder run = complete_run(folder / "a");
+  for (const char* name : {"evaluation", "lipschitz"}) fs::create_directories(folder / "a" / name);
+  const std::vector<std::string> kept = {"samples/step-00000010.png", "samples/reals.png",
+                                         "evaluation/step-00000010-digits-seed0.json", "evaluation/notes.json",
+                                         "checkpoints/step-00000011.safetensors"};
+  const std::vector<std::string> later = {"samples/step-00000011.png", "evaluation/step-00000020-digits-seed0.json",
+                                          "lipschitz/step-00000011.json"};
+  for (const auto& name : kept) write_file_atomically(folder / "a" / name, "x");
+  for (const auto& name : later) write_file_atomically(folder / "a" / name, "x");
+  run.forget_later_steps(10);
+  for (const auto& name : kept) EXPECT_TRUE(fs::exists(folder / "a" / name)) << name;
+  for (const auto& name : later) EXPECT_FALSE(fs::exists(folder / "a" / name)) << name;
+  run.remove_checkpoints_after(10);
+  EXPECT_FALSE(fs::exists(folder / "a/checkpoints/step-00000011.safetensors"));
+}
+
 }  // namespace
 }  // namespace sgan

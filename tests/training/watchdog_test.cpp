@@ -19,7 +19,11 @@ using testing::SizeIs;
 const std::string kOneImage = "the generated images are nearly one image";
 
 Watchdog::Look healthy(int64_t step) {
-  return {.step = step, .loss_d = 1.3, .critic = {.margin = 1.5, .spread = 0.9, .slope = 0.2}, .collapse = {}};
+  return {.step = step,
+          .loss_d = 1.3,
+          .critic = {.margin = 1.5, .spread = 0.9, .slope = 0.2},
+          .collapse = {},
+          .diversity = {}};
 }
 
 Config config_of(LossKind loss) {
@@ -110,6 +114,26 @@ TEST(Watchdog, GivesAGeneratorTimeToVary) {
   auto look = healthy(2300);
   look.collapse = kOneImage;
   EXPECT_THAT(watchdog.see(look), SizeIs(1));
+}
+
+// A generator whose samples are more alike than before its first step is none that begins.
+TEST(Watchdog, KnowsACollapseFromAnUntrainedGenerator) {
+  const auto alarms_of = [](double diversity) {
+    Watchdog watchdog(config_of(LossKind::hinge), /*untrained=*/0.005);
+    std::vector<Alarm> alarms;
+    for (int64_t step = 40; step <= 160; step += 40) {
+      auto look = healthy(step);
+      look.collapse = kOneImage;
+      look.diversity = diversity;
+      for (auto& alarm : watchdog.see(look)) alarms.push_back(alarm);
+    }
+    return alarms;
+  };
+  EXPECT_THAT(alarms_of(0.0006), IsEmpty());
+  const auto alarms = alarms_of(0.0004);
+  ASSERT_THAT(alarms, SizeIs(1));
+  EXPECT_EQ(alarms[0].trouble, Trouble::collapsed);
+  EXPECT_EQ(alarms[0].step, 120);
 }
 
 TEST(Survey, HasTheCriticsOwnNumbers) {
