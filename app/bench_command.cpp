@@ -18,6 +18,7 @@
 
 #include "app/commands.h"
 #include "app/device.h"
+#include "app/preset_path.h"
 #include "app/progress.h"
 #include "app/session.h"
 #include "app/step_bench.h"
@@ -291,7 +292,7 @@ std::set<std::string> chosen_parts(const Arguments& arguments, const Config& con
 
 void bench(const Arguments& arguments) {
   const double startup = seconds_since_start();
-  const auto config = load_config(arguments.config, arguments.overrides);
+  const auto config = load_config(preset_path(arguments.config), arguments.overrides);
   const auto parts = chosen_parts(arguments, config);
   const auto shape = sample_shape(config);
   set_threads(config.threads);

@@ -18,6 +18,7 @@
 #include "app/grid_progress.h"
 #include "app/interrupt.h"
 #include "app/launch.h"
+#include "app/preset_path.h"
 #include "app/progress.h"
 #include "app/runs_per_gpu.h"
 #include "comparison/comparison_folder.h"
@@ -246,7 +247,8 @@ void keep_strategies(Sweep& sweep, const std::vector<std::string>& wanted) {
 
 Sweep read_sweep(const Arguments& arguments) {
   const bool is_folder = fs::is_directory(arguments.sweep);
-  auto sweep = load_sweep(is_folder ? arguments.sweep / "sweep.yaml" : arguments.sweep, arguments.overrides);
+  const auto file = is_folder ? arguments.sweep / "sweep.yaml" : fs::path(preset_path(arguments.sweep.string()));
+  auto sweep = load_sweep(file, arguments.overrides);
   if (!arguments.seeds.empty()) {
     const auto seeds = parse_sweep_seeds(arguments.seeds);
     if (!seeds) {

@@ -81,6 +81,20 @@ std::vector<std::string> config_keys() {
   return keys;
 }
 
+// What a key's value can be: the names of a choice, none where it is free.
+std::vector<std::string> values_of(const Key& key) {
+  if (key.type == KeyType::flag) return {"true", "false"};
+  if (key.type != KeyType::choice) return {};
+  std::vector<std::string> names;
+  std::string_view rest = key.allowed;
+  while (!rest.empty()) {
+    const auto comma = std::min(rest.find(", "), rest.size());
+    names.emplace_back(rest.substr(0, comma));
+    rest.remove_prefix(std::min(comma + 2, rest.size()));
+  }
+  return names;
+}
+
 // Inside '…' of a shell.
 std::string single_quoted(const std::string& text) {
   std::string result;
@@ -109,49 +123,85 @@ std::string bash_completion(const std::vector<Command>& commands) {
     if (command.takes_keys) keyed += (keyed.empty() ? "'" : "|'") + command.path + "'";
     for (const auto& flag : command.flags) {
       if (!flag.has_value) continue;
-      values +=
-          flag.choices.empty()
-              ? fmt::format("    '{} {}') COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n", command.path, flag.name)
-              : fmt::format("    '{} {}') COMPREPLY=($(compgen -W '{}' -- \"$word\")); return ;;\n", command.path,
-                            flag.name, fmt::join(flag.choices, " "));
+      const auto offer = flag.choices.empty() ? "compopt -o default"
+                                              : fmt::format("_spectral_gan_offer '{}'", fmt::join(flag.choices, " "));
+      values += fmt::format("    '{} {}') {}; return ;;\n", command.path, flag.name, offer);
     }
+  }
+  std::string of_keys;
+  for (const auto& key : schema()) {
+    const auto names = values_of(key);
+    if (!names.empty()) {
+      of_keys += fmt::format("      '{}') _spectral_gan_offer '{}' ;;\n", key.name, fmt::join(names, " "));
+    }
+    if (key.type == KeyType::text) of_keys += fmt::format("      '{}') compopt -o default ;;\n", key.name);
   }
   return fmt::format(R"(# bash completion of spectral-gan: source it, or install it as
 # share/bash-completion/completions/spectral-gan. Written by `spectral-gan completion bash`.
+_spectral_gan_offer() {{
+  COMPREPLY=($(compgen -P "$prefix" -W "$1" -- "$word"))
+}}
+# Files are left to bash's own completion (the option "default"), which knows how to quote them.
 _spectral_gan() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} command='' i options='' words=''
+  local key='' prefix='' keys files
+  COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${{command:+$command }}${{COMP_WORDS[i]}}" in
 {0}    *) continue ;;
     esac
     command="${{command:+$command }}${{COMP_WORDS[i]}}"
   done
+  # key=value is three words where = breaks words (COMP_WORDBREAKS), which it does unless somebody has changed that.
+  if [[ $word == = ]]; then
+    key=$before word=''
+  elif [[ $before == = ]]; then
+    key=${{COMP_WORDS[COMP_CWORD-2]}}
+  elif [[ $word == ?*=* ]]; then
+    key=${{word%%=*}} prefix=${{word%%=*}}= word=${{word#*=}}
+  fi
+  [[ $key != --* ]] || before=$key
   case "$command $before" in
 {1}  esac
+  if [[ -n $key ]]; then
+    case "$command" in
+    {4})
+      case "$key" in
+{6}      esac
+      ;;
+    *) compopt -o default ;;
+    esac
+    return
+  fi
   if [[ $word == -* ]]; then
     case "$command" in
 {2}    esac
-    COMPREPLY=($(compgen -W "$options" -- "$word"))
+    _spectral_gan_offer "$options"
     return
   fi
   case "$command" in
 {3}  esac
   if [[ -n $words ]]; then
-    COMPREPLY=($(compgen -W "$words" -- "$word"))
+    _spectral_gan_offer "$words"
     return
   fi
-  COMPREPLY=($(compgen -f -- "$word"))
   case "$command" in
   {4})
-    local keys=($(compgen -W '{5}' -- "$word"))
-    [[ ${{#keys[@]}} -eq 0 ]] || compopt -o nospace
-    COMPREPLY+=("${{keys[@]}}")
+    mapfile -t keys < <(compgen -W '{5}' -- "$word")
+    if [[ ${{#keys[@]}} -gt 0 ]]; then
+      mapfile -t files < <(compgen -f -- "$word")
+      [[ ${{#files[@]}} -eq 0 ]] || compopt -o filenames
+      compopt -o nospace
+      COMPREPLY=("${{keys[@]}}" "${{files[@]}}")
+      return
+    fi
     ;;
   esac
+  compopt -o default
 }}
-complete -o filenames -F _spectral_gan spectral-gan
+complete -F _spectral_gan spectral-gan
 )",
-                     paths, values, flags, words, keyed, fmt::join(config_keys(), " "));
+                     paths, values, flags, words, keyed, fmt::join(config_keys(), " "), of_keys);
 }
 
 // In a specification of zsh's _arguments also : and brackets must not stand bare.

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "app/preset_path.h"
 #include "configs/loader.h"
 
 namespace sgan {
@@ -22,7 +23,7 @@ struct Arguments {
 
 void show(const Arguments& arguments) {
   if (!arguments.config.empty()) {
-    fmt::print("{}", dump_config(load_config(arguments.config, arguments.overrides)));
+    fmt::print("{}", dump_config(load_config(preset_path(arguments.config), arguments.overrides)));
   } else {
     fmt::print("{}", arguments.markdown ? describe_keys_markdown() : describe_keys());
   }

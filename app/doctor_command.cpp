@@ -10,6 +10,7 @@
 #include "app/commands.h"
 #include "app/device.h"
 #include "app/doctor.h"
+#include "app/preset_path.h"
 #include "app/session.h"
 #include "app/version.h"
 #include "configs/error.h"
@@ -143,7 +144,7 @@ std::vector<Section> examine(const Arguments& arguments) {
   std::optional<std::string> refused;
   if (!arguments.config.empty()) {
     try {
-      config = load_config(arguments.config, arguments.overrides);
+      config = load_config(preset_path(arguments.config), arguments.overrides);
     } catch (const UserError& error) {
       refused = error.what();
     }

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <torch/utils.h>
@@ -5,7 +6,6 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
-#include <cctype>
 #include <chrono>
 #include <cmath>
 #include <memory>
@@ -42,7 +42,7 @@ constexpr const char* kFooter =
     "\nWrites one network for other programs, as it computes in eval mode: `conv0.weight` is the weight it computes "
     "with,\n"
     "whatever parametrization trained it. Beside it lies a model card, FILE.md: how to load it, its scores with their\n"
-    "protocol, its config, its licence.\n\n"
+    "protocol, its config, its licence. Earlier exports are replaced, other files never.\n\n"
     "  safetensors             the weights, for equal PyTorch modules by name\n"
     "  onnx                    the whole network, opset 17, for batches of any size\n"
     "  torchscript-compatible  NAME.py, a PyTorch module in plain code that torch.jit.script takes, which reads\n"
@@ -50,7 +50,9 @@ constexpr const char* kFooter =
     "  tensorboard             no network, but event files of whole runs, or of a folder of runs: scalars, sample "
     "grids,\n"
     "                          histograms, config, HParams. In RUN/tensorboard, or DIR/<run> with --out DIR.\n"
-    "                          --follow keeps them up with runs in training, until those end or Ctrl-C.\n\n"
+    "                          --follow keeps them up with runs in training, until those end or Ctrl-C. Runs that are "
+    "to\n"
+    "                          stand on one HParams page belong in one call. One process at a time writes a folder.\n\n"
     "--certified takes the discriminator and divides it by its certified Lipschitz bound (l2, eval mode, all inputs), "
     "so\n"
     "that it provably is 1-Lipschitz, or --constant. It stays the same function up to one factor, which the file's\n"
@@ -59,7 +61,7 @@ constexpr const char* kFooter =
     "  spectral-gan export RUN --network generator --out generator.safetensors\n"
     "  spectral-gan export RUN --format onnx --licence CC-BY-4.0\n"
     "  spectral-gan export RUN --certified --out critic.safetensors\n"
-    "  spectral-gan export outputs/digits --format tensorboard --follow && tensorboard --logdir outputs/digits\n";
+    "  spectral-gan export outputs/digits --format tensorboard --follow & tensorboard --logdir outputs/digits\n";
 
 struct Arguments {
   std::vector<std::string> runs;
@@ -114,39 +116,83 @@ void check(const Arguments& arguments) {
   }
 }
 
-// Whatever --out names is replaced, so it must be nothing that anybody would miss: no checkpoint, no device.
-std::filesystem::path checked(const std::filesystem::path& out, const LoadedCheckpoint& loaded) {
-  std::error_code error;
-  const auto target = std::filesystem::weakly_canonical(out, error);
-  const auto refuse_out = [&](const std::string& why) {
-    refuse(fmt::format("--out {}: {}. Name another file.", out.string(), why));
-  };
-  if (std::filesystem::exists(target, error) && !std::filesystem::is_regular_file(target, error)) {
-    refuse_out("this is no regular file");
+// A file's first bytes; none where it cannot be read.
+std::string beginning_of(const std::filesystem::path& path) {
+  constexpr size_t kBytes = 4096;
+  try {
+    FileDescriptor file(path, O_RDONLY);
+    std::string bytes(kBytes, '\0');
+    bytes.resize(file.read(bytes.data(), kBytes));
+    return bytes;
+  } catch (const FileError&) {
+    return "";
   }
-  const auto source = std::filesystem::weakly_canonical(loaded.checkpoint.path, error);
-  const bool among_checkpoints = !loaded.run.empty() && target.parent_path() == source.parent_path();
-  if (target == source || among_checkpoints) refuse_out("checkpoints lie there, which an export must not replace");
-  return out;
 }
 
-// Python imports no file of another name.
-bool is_module_name(const std::string& name) {
-  const auto is_letter = [](unsigned char c) { return std::isalpha(c) != 0 || c == '_'; };
-  return !name.empty() && is_letter(static_cast<unsigned char>(name[0])) &&
-         std::ranges::all_of(name, [&](unsigned char c) { return is_letter(c) || std::isdigit(c) != 0; });
+bool holds_exported_tensors(const std::filesystem::path& path) {
+  try {
+    const auto metadata = load_metadata(path);
+    const auto format = metadata.find("format");
+    return format != metadata.end() && format->second == kFormat;
+  } catch (const UserError&) {
+    return false;
+  }
+}
+
+// A file that an export is about to write.
+struct Target {
+  std::filesystem::path path;
+  bool (*is_ours)(const std::filesystem::path&);  // whether what lies there is an earlier export
+};
+
+std::vector<Target> targets_of(const std::filesystem::path& out, ExportFormat format) {
+  const Target tensors{out, holds_exported_tensors};
+  const Target model{out, [](const auto& path) { return is_onnx_model(beginning_of(path)); }};
+  const Target card{out.string() + ".md", [](const auto& path) { return is_model_card(beginning_of(path)); }};
+  switch (format) {
+    case ExportFormat::safetensors:
+      return {tensors, card};
+    case ExportFormat::onnx:
+      return {model, card};
+    case ExportFormat::torchscript_compatible:
+      return {{out, [](const auto& path) { return is_python_module(beginning_of(path)); }},
+              {std::filesystem::path(out).replace_extension(".safetensors"), holds_exported_tensors},
+              card};
+  }
+  return {};
+}
+
+// What is replaced must be nothing that anybody would miss: an earlier export alone. No new file may look like a
+// checkpoint either.
+void check_targets(const std::vector<Target>& targets, const LoadedCheckpoint& loaded) {
+  std::error_code error;
+  const auto source = std::filesystem::weakly_canonical(loaded.checkpoint.path, error);
+  for (const auto& target : targets) {
+    const auto refuse_target = [&](const std::string& why) {
+      refuse(fmt::format("{}: {}. Name another file with --out.", target.path.string(), why));
+    };
+    const auto path = std::filesystem::weakly_canonical(target.path, error);
+    const bool exists = std::filesystem::exists(path, error);
+    if (exists && !std::filesystem::is_regular_file(path, error)) refuse_target("this is no regular file");
+    if (path == source || (!loaded.run.empty() && path.parent_path() == source.parent_path())) {
+      refuse_target("checkpoints lie there, which an export must not replace");
+    }
+    if (exists && !target.is_ours(path)) {
+      refuse_target("it exists already and is no earlier export of this kind, so it stays");
+    }
+  }
 }
 
 std::filesystem::path out_path(const LoadedCheckpoint& loaded, const Arguments& arguments) {
   const bool is_module = format_of(arguments) == ExportFormat::torchscript_compatible;
   if (!arguments.out.empty()) {
     const auto& out = arguments.out;
-    if (is_module && (out.extension() != ".py" || !is_module_name(out.stem().string()))) {
-      refuse(fmt::format("--out {}: Python imports NAME.py alone, NAME of letters, digits and _. Name another file.",
-                         out.string()));
+    if (is_module) {
+      const auto fault = out.extension() == ".py" ? module_name_fault(out.stem().string())
+                                                  : std::string("this format is NAME.py, with NAME.safetensors");
+      if (!fault.empty()) refuse(fmt::format("--out {}: {}. Name another file.", out.string(), fault));
     }
-    if (is_module) checked(std::filesystem::path(out).replace_extension(".safetensors"), loaded);
-    return checked(out, loaded);
+    return out;
   }
   const char* ending = is_module ? "py" : format_of(arguments) == ExportFormat::onnx ? "onnx" : "safetensors";
   if (loaded.run.empty()) {
@@ -279,7 +325,9 @@ void write_network(Exported exported, const ModelCard& card, std::map<std::strin
 void export_network(const Arguments& arguments) {
   const auto loaded = load_checkpoint(arguments.runs.front(), arguments.step);
   const auto out = out_path(loaded, arguments);
-  const auto card_path = checked(out.string() + ".md", loaded);
+  const auto targets = targets_of(out, format_of(arguments));
+  check_targets(targets, loaded);
+  const auto& card_path = targets.back().path;
   const auto name = network_name(arguments);
   auto metadata = metadata_of(loaded, arguments);
   auto exported = name == "generator" ? export_generator(loaded, arguments, metadata)
@@ -292,10 +340,11 @@ void export_network(const Arguments& arguments) {
                  .file = out};
   const auto scores = scores_of(loaded, card);
   if (!scores.empty()) metadata["scores"] = scores.dump();
-  if (arguments.out.empty()) std::filesystem::create_directories(out.parent_path());
   const std::string certificate = arguments.certified ? metadata.at("lipschitz") : "";
+  const auto card_text = model_card(loaded, card, scores);
+  if (arguments.out.empty()) std::filesystem::create_directories(out.parent_path());
   write_network(std::move(exported), card, std::move(metadata));
-  write_file_atomically(card_path, model_card(loaded, card, scores));
+  write_file_atomically(card_path, card_text);
   tell(fmt::format("model card: {}\n", card_path.string()));
   if (arguments.json) {
     fmt::print("{}\n", Json::parse(certificate).dump(2));
@@ -305,8 +354,10 @@ void export_network(const Arguments& arguments) {
   }
 }
 
+using Logs = std::map<std::filesystem::path, TensorboardLog>;  // by run
+
 // The runs that the command line names, each with its log; those that are there already stay.
-void find_logs(const Arguments& arguments, std::map<std::filesystem::path, TensorboardLog>& logs) {
+void find_logs(const Arguments& arguments, Logs& logs) {
   std::map<std::filesystem::path, std::filesystem::path> taken;  // by output folder
   for (const auto& argument : arguments.runs) {
     const auto runs = find_runs(argument);
@@ -326,36 +377,73 @@ void find_logs(const Arguments& arguments, std::map<std::filesystem::path, Tenso
   }
 }
 
+// What could not be exported, by run. One run's faults end no other's export.
+class Faults {
+ public:
+  // Does a part of a run's export. Returns false, and warns where the fault is new, if it throws a UserError.
+  template <class Work>
+  bool attempt(const std::filesystem::path& run, const Work& work) {
+    try {
+      work();
+      return true;
+    } catch (const UserError& error) {
+      auto& last = texts_[run];
+      if (last != error.what()) tell(fmt::format("warning: {}: {}\n", run.string(), error.what()));
+      last = error.what();
+      return false;
+    }
+  }
+  void forget(const std::filesystem::path& run) { texts_.erase(run); }
+  void end(size_t runs) const {
+    if (texts_.empty()) return;
+    throw UserError(fmt::format("{} of {} runs {} not exported whole: {}. The warnings say why.", texts_.size(), runs,
+                                texts_.size() == 1 ? "was" : "were",
+                                texts_.begin()->first.string() + (texts_.size() == 1 ? "" : ", …")));
+  }
+
+ private:
+  std::map<std::filesystem::path, std::string> texts_;
+};
+
 void export_tensorboard(const Arguments& arguments) {
-  std::map<std::filesystem::path, TensorboardLog> logs;
+  Logs logs;
+  Faults faults;
   std::set<std::filesystem::path> finished;
   const bool runs_alone = std::ranges::all_of(arguments.runs, [](const auto& argument) {
     const auto runs = find_runs(argument);
     return runs.size() == 1 && runs.front().first == argument;
   });
+  const auto finish = [&](const std::filesystem::path& run, TensorboardLog& log) {
+    faults.attempt(run, [&log] { log.end_session(); });
+    if (!log.has_written() || !finished.insert(run).second) return;
+    fmt::print("{}\n", log.out().string());
+    std::fflush(stdout);
+  };
   if (arguments.follow) catch_interrupts("stopping after this look; Ctrl-C to stop at once");
   while (true) {
     find_logs(arguments, logs);
     bool any_running = false;
     for (auto& [run, log] : logs) {
-      const bool is_running = arguments.follow && log.is_running();  // before the look, which then sees its last step
-      log.update();
+      bool is_running = false;
+      const bool is_whole = faults.attempt(run, [&, &log = log] {
+        is_running = arguments.follow && log.is_running();  // before the look, which then sees its last step
+        log.update();
+      });
+      if (is_whole) faults.forget(run);
       if (is_running) finished.erase(run);
-      if (!is_running && finished.insert(run).second) {
-        log.finish();
-        fmt::print("{}\n", log.out().string());
-        std::fflush(stdout);
-      }
+      if (!is_running) finish(run, log);
       any_running = any_running || is_running;
     }
     if (!arguments.follow || interrupt_requested() || (runs_alone && !any_running)) break;
     std::this_thread::sleep_for(std::chrono::seconds(1));
   }
-  for (auto& [run, log] : logs) {
-    if (finished.contains(run)) continue;
-    log.finish();
-    fmt::print("{}\n", log.out().string());
-  }
+  for (auto& [run, log] : logs) finish(run, log);
+  // TensorBoard takes the HParams page's columns from any one run, so all have the same.
+  std::vector<const TensorboardLog*> all;
+  for (const auto& [run, log] : logs) all.push_back(&log);
+  const auto columns = columns_of(all);
+  for (const auto& [run, log] : logs) faults.attempt(run, [&, &log = log] { log.write_columns(columns); });
+  faults.end(logs.size());
 }
 
 void export_what_is_asked(const Arguments& arguments) {

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "app/preset_path.h"
 #include "app/progress.h"
 #include "app/session.h"
 #include "configs/error.h"
@@ -30,12 +31,15 @@ constexpr const char* kFooter =
     "init.from of train take. CONFIG says the networks (kind, channels, norm, weight), the size of images (data.size,\n"
     "data.channels) and the data that scores are measured against. The network that no file gives starts as a new "
     "run's.\n"
-    "What is unknown, missing or of another shape is listed, and nothing is written.\n\n"
+    "What is unknown, missing, of another shape or not finite is listed, and nothing is written.\n\n"
     "  spectral-gan import netG.safetensors --as generator --config configs/folder.yaml data.size=64 data.channels=3 "
     "\\\n"
     "    generator.latent=100 --out imported.safetensors\n"
     "  spectral-gan sample imported.safetensors --out grid.png\n"
-    "  spectral-gan train configs/folder.yaml data.path=photos init.from=imported.safetensors\n";
+    "  spectral-gan train configs/folder.yaml data.path=photos data.size=64 data.channels=3 generator.latent=100 \\\n"
+    "    init.from=imported.safetensors\n"
+    "  spectral-gan import netD.safetensors --as discriminator --config configs/folder.yaml data.size=64 \\\n"
+    "    data.channels=3 discriminator.weight=none discriminator.norm=batch --out critic.safetensors\n";
 
 struct Arguments {
   std::string file;
@@ -91,12 +95,15 @@ void import_file(const Arguments& arguments) {
     throw UserError(fmt::format("--out {}: it exists already. Name another file.", arguments.out.string()),
                     UserError::Kind::usage);
   }
-  const auto config = load_config(arguments.config, arguments.overrides);
+  const auto config = load_config(preset_path(arguments.config), arguments.overrides);
   set_threads(config.threads);
   auto state = initial_state(config, sample_shape(config), torch::kCPU);
   fill(arguments.file, arguments.as, state, arguments.approximate);
+  const auto* other = arguments.as == "generator" ? "discriminator" : "generator";
   if (!arguments.other.empty()) {
-    fill(arguments.other, arguments.as == "generator" ? "discriminator" : "generator", state, arguments.approximate);
+    fill(arguments.other, other, state, arguments.approximate);
+  } else {
+    tell(fmt::format("{}: untrained, as a new run's (--other gives it a file)\n", other));
   }
   if (state.generator_ema != nullptr) {
     torch::NoGradGuard no_grad;

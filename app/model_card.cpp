@@ -20,9 +20,15 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kSafetensorsUse = R"py(from safetensors.torch import load_file
+constexpr std::string_view kCardBegin =
+    "---\n# Written by `spectral-gan export`, which replaces it while this line stands here.\n";
 
-state = load_file("{file}")  # plain layers: "conv0.weight" is the weight it computes with
+constexpr const char* kSafetensorsUse = R"py(import torch
+from {module} import load  # {module}.py of `spectral-gan export RUN --format torchscript-compatible`
+
+network = load("{file}")
+{output} = network({draw})
+# The tensors alone: safetensors.torch.load_file("{file}"). "conv0.weight" is the weight it computes with
 )py";
 
 constexpr const char* kOnnxUse = R"py(import numpy, onnxruntime
@@ -55,12 +61,14 @@ std::string draw_text(const ModelCard& card, const Config& config, bool numpy) {
   return uniform ? fmt::format("2 * torch.rand({}) - 1", shape) : fmt::format("torch.randn({})", shape);
 }
 
-std::string use_text(const ModelCard& card, const Config& config) {
+std::string use_text(const ModelCard& card, const Config& config, int64_t step) {
   const auto file = card.file.filename().string();
   const auto& signature = card.signature;
   switch (card.format) {
     case ExportFormat::safetensors:
-      return fmt::format(fmt::runtime(kSafetensorsUse), fmt::arg("file", file));
+      return fmt::format(fmt::runtime(kSafetensorsUse), fmt::arg("file", file),
+                         fmt::arg("module", fmt::format("{}_step_{:08}", signature.name, step)),
+                         fmt::arg("output", signature.output), fmt::arg("draw", draw_text(card, config, false)));
     case ExportFormat::onnx:
       return fmt::format(fmt::runtime(kOnnxUse), fmt::arg("file", file), fmt::arg("input", signature.input),
                          fmt::arg("output", signature.output), fmt::arg("draw", draw_text(card, config, true)));
@@ -165,12 +173,12 @@ Json scores_of(const LoadedCheckpoint& loaded, const ModelCard& card) {
 
 std::string model_card(const LoadedCheckpoint& loaded, const ModelCard& card, const Json& scores) {
   const auto licence = card.licence.empty() ? "unknown" : card.licence;
-  auto text = fmt::format("---\nlicense: {}\nlibrary_name: {}\ntags:\n- gan\n- spectral-gan\n---\n\n",
+  auto text = fmt::format("{}license: {}\nlibrary_name: {}\ntags:\n- gan\n- spectral-gan\n---\n\n", kCardBegin,
                           Json(licence).dump(), card.format == ExportFormat::onnx ? "onnx" : "pytorch");
   text += fmt::format("# {}: {} of step {}\n\n", printable(loaded.config.name), card.signature.name, loaded.step());
   text += facts(loaded, card);
   if (!card.notes.empty()) text += "\n" + card.notes + "\n";
-  text += "\n## Use\n\n```python\n" + use_text(card, loaded.config) + "```\n";
+  text += "\n## Use\n\n```python\n" + use_text(card, loaded.config, loaded.step()) + "```\n";
   text += "\n## Scores\n";
   text += scores.empty() ? "\nNone were measured of this step and these weights. `spectral-gan evaluate` does.\n"
                          : score_rows(scores);
@@ -180,6 +188,10 @@ std::string model_card(const LoadedCheckpoint& loaded, const ModelCard& card, co
                                                     "bind the weights too. `--licence` puts it here."
                                                   : printable(card.licence));
   return text;
+}
+
+bool is_model_card(std::string_view text) {
+  return text.starts_with(kCardBegin);
 }
 
 }  // namespace sgan

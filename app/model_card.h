@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "app/loaded_checkpoint.h"
 #include "exchange/network_signature.h"
@@ -28,5 +29,9 @@ nlohmann::ordered_json scores_of(const LoadedCheckpoint& loaded, const ModelCard
 // A model card in Markdown, as Hugging Face has it: what the file is, how to load it, scores with their protocol, the
 // config, the licence. scores: as scores_of() gives them.
 std::string model_card(const LoadedCheckpoint& loaded, const ModelCard& card, const nlohmann::ordered_json& scores);
+
+// Whether a file's beginning is that of such a card, which its owner has not taken over by removing the line that says
+// so.
+bool is_model_card(std::string_view text);
 
 }  // namespace sgan

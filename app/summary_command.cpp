@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
+#include "app/preset_path.h"
 #include "configs/error.h"
 #include "configs/loader.h"
 #include "data/load.h"
@@ -86,7 +87,7 @@ nlohmann::ordered_json json_of(NetworkKind kind, const std::vector<SummaryRow>& 
 }
 
 void summary(const Arguments& arguments) {
-  const auto config = load_config(arguments.config, arguments.overrides);
+  const auto config = load_config(preset_path(arguments.config), arguments.overrides);
   const auto shape = declared_sample_shape(config.data);
   if (!shape) {
     throw UserError(fmt::format("data.kind {} does not say what size its images are before they are read. Add "

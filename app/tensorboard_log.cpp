@@ -1,10 +1,14 @@
 #include "app/tensorboard_log.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <torch/utils.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <ctime>
@@ -19,6 +23,7 @@
 #include "exchange/plain_network.h"
 #include "models/factory.h"
 #include "run/atomic_file.h"
+#include "run/format.h"
 #include "run/json_text.h"
 #include "run/metrics_log.h"
 #include "run/run_folder.h"
@@ -32,6 +37,11 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kFilePrefix = "events.out.tfevents.";
 constexpr std::string_view kFileSuffix = ".spectral-gan";
+constexpr const char* kLockName = "export.lock";
+
+// TensorBoard puts the columns that differ between runs first, in the order of their names, and at first shows five.
+// This name comes before all keys; the page has "strategy".
+constexpr const char* kStrategy = "(strategy)";
 
 // Where the keys of metrics.jsonl stand in TensorBoard, whose pages group by what is before the first slash.
 const std::map<std::string, std::string>& tags_of_metrics() {
@@ -97,25 +107,44 @@ HyperParameter hyper_parameter(const std::string& text) {
   return text;
 }
 
-// A config's keys, those first by which runs mostly differ: the page shows the first few columns. Without those that
-// say where a run was.
-HyperParameters hyper_parameters(const Entries& entries) {
-  constexpr auto kFirst = std::to_array<std::string_view>({"seed", "discriminator.weight", "discriminator.norm",
-                                                           "penalties", "constraint.kind", "loss",
-                                                           "optimizer.generator.lr", "optimizer.discriminator.lr"});
+// A config's keys without those that say where a run was, and the strategy, which is "" where it is not known.
+HyperParameters hyper_parameters(const Entries& entries, const std::string& strategy) {
   constexpr auto kPlaces = std::to_array<std::string_view>({"output", "name", "device", "threads", "data.cache"});
-  const auto is_among = [](const auto& keys, const std::string& key) {
-    return std::ranges::find(keys, key) != keys.end();
-  };
   HyperParameters values;
-  for (const auto key : kFirst) {
-    const auto value = entry(entries, key);
-    if (!value.empty()) values.emplace_back(key, hyper_parameter(std::string(value)));
-  }
+  if (!strategy.empty()) values.emplace_back(kStrategy, strategy);
   for (const auto& [key, value] : entries) {
-    if (!is_among(kFirst, key) && !is_among(kPlaces, key)) values.emplace_back(key, hyper_parameter(value));
+    if (std::ranges::find(kPlaces, key) == kPlaces.end()) values.emplace_back(key, hyper_parameter(value));
   }
   return values;
+}
+
+// Locks a folder of event files; nothing while another process has it. The file names that process, then the run.
+std::optional<FileDescriptor> lock(const fs::path& out) {
+  FileDescriptor file(out / kLockName, O_RDWR | O_CREAT);
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return file;
+  if (errno != EWOULDBLOCK) throw file_error("lock", file.path(), errno);
+  return std::nullopt;
+}
+
+// Two writers, or two runs, would empty each other's files.
+FileDescriptor lock_for(const fs::path& run, const fs::path& out) {
+  auto file = lock(out);
+  const auto text = read_file(out / kLockName);
+  const auto line = text.find('\n');
+  if (!file) {
+    throw UserError(
+        fmt::format("another process (pid {}) is writing the event files in {}. Wait until it ends, or stop it.",
+                    line == std::string::npos ? "unknown" : printable(text.substr(0, line)), out.string()));
+  }
+  const fs::path owner = line == std::string::npos ? "" : text.substr(line + 1, text.find('\n', line + 1) - line - 1);
+  std::error_code error;
+  if (!owner.empty() && fs::exists(owner, error) && !fs::equivalent(owner, run, error)) {
+    throw UserError(fmt::format("{} holds the event files of another run, {}. Name another --out folder, or remove it.",
+                                out.string(), printable(owner.string())));
+  }
+  file->truncate(0);
+  file->write_at(fmt::format("{}\n{}\n", ::getpid(), fs::absolute(run).string()), 0);
+  return std::move(*file);
 }
 
 Histogram tensor_histogram(const torch::Tensor& values) {
@@ -143,8 +172,6 @@ bool TensorboardLog::is_running() const {
 // are emptied: a server that stands in one goes on to the next from its end, but never from a file that is gone.
 void TensorboardLog::begin_file() {
   std::error_code error;
-  fs::create_directories(out_, error);
-  if (error) throw file_error("make the folder", out_, error.value());
   std::vector<fs::path> old;
   int64_t number = std::time(nullptr);
   for (const auto& entry : fs::directory_iterator(out_)) {
@@ -153,7 +180,8 @@ void TensorboardLog::begin_file() {
     number = std::max(number, *earlier + 1);
     old.push_back(entry.path());
   }
-  file_ = std::make_unique<EventFile>(out_ / file_name(number), begun_);
+  file_path_ = out_ / file_name(number);
+  file_ = std::make_unique<EventFile>(file_path_, begun_);
   if (!old.empty()) file_->restart(0, begun_);
   for (const auto& path : old) {
     if (fs::file_size(path, error) == 0) {
@@ -163,6 +191,12 @@ void TensorboardLog::begin_file() {
     }
   }
   written_.clear();
+  const auto status = RunFolder::open_read_only(run_).read_status();
+  const auto strategy = status.find("strategy");
+  hyper_parameters_ =
+      hyper_parameters(config_entries(read_file(run_ / "config.yaml")),
+                       strategy != status.end() && strategy->is_string() ? strategy->get<std::string>() : "");
+  file_->session_start(hyper_parameters_, begun_);
 }
 
 double TensorboardLog::wall_time_of(int64_t step) const {
@@ -205,7 +239,9 @@ void TensorboardLog::add_metrics(Records& records) const {
 void TensorboardLog::add_samples(Records& records) const {
   const auto add = [&](const std::string& tag, int64_t step, const fs::path& path) {
     records.push_back({tag, step, wall_time_of(step), state_of(path), [path](EventFile& file, const Record& record) {
-                         file.image(record.tag, record.step, record.wall_time, read_file(path));
+                         const auto png = read_file(path);
+                         if (!png_size(png)) throw UserError(fmt::format("{} is no PNG file", path.string()));
+                         file.image(record.tag, record.step, record.wall_time, png);
                        }});
   };
   const auto folder = RunFolder::open_read_only(run_);
@@ -324,37 +360,89 @@ std::string TensorboardLog::listing() const {
 
 void TensorboardLog::update() {
   auto listed = listing();
-  if (listed == listed_) return;
-  begun_ = seconds_of(RunFolder::open_read_only(run_).read_status().value("start", Json()));
-  const auto records = collect();
-  if (file_ == nullptr || !fits_behind(records)) begin_file();
-  for (const auto& record : records) {
-    if (!written_.emplace(std::pair(record.tag, record.step), record.state).second) continue;
-    record.write(*file_, record);
+  if (listed == listed_) {
+    if (!failure_.empty()) throw UserError(failure_);
+    return;
+  }
+  if (lock_.get() < 0) {
+    std::error_code error;
+    fs::create_directories(out_, error);
+    if (error) throw file_error("make the folder", out_, error.value());
+    lock_ = lock_for(run_, out_);
+  }
+  failure_.clear();
+  try {
+    begun_ = seconds_of(RunFolder::open_read_only(run_).read_status().value("start", Json()));
+    const auto records = collect();
+    if (file_ == nullptr || !fits_behind(records)) begin_file();
+    write(records);
+  } catch (const UserError& error) {
+    failure_ = error.what();
+    // What is written may end in the middle of an event.
+    if (dynamic_cast<const FileError*>(&error) != nullptr) file_.reset();
   }
   listed_ = std::move(listed);
+  if (!failure_.empty()) throw UserError(failure_);
 }
 
-void TensorboardLog::finish() {
-  if (file_ == nullptr) return;
-  const auto values = hyper_parameters(config_entries(read_file(run_ / "config.yaml")));
-  std::set<std::string> metrics;
-  for (const auto& [key, state] : written_) {
-    const auto& tag = key.first;
-    if (tag.starts_with("scores/") || tag == "loss/D" || tag == "loss/G" || tag == "lipschitz/lower" ||
-        tag == "lipschitz/upper") {
-      metrics.insert(tag);
+// What cannot be read is left out, and the first of it told.
+void TensorboardLog::write(const Records& records) {
+  int64_t others = -1;
+  for (const auto& record : records) {
+    if (!written_.emplace(std::pair(record.tag, record.step), record.state).second) continue;
+    try {
+      record.write(*file_, record);
+    } catch (const FileError&) {
+      throw;
+    } catch (const UserError& error) {
+      if (++others == 0) failure_ = error.what();
     }
   }
+  if (others > 0) failure_ += fmt::format(" (and {} more like it)", others);
+}
+
+void TensorboardLog::end_session() {
+  const auto file = std::exchange(file_, nullptr);
+  const auto lock = std::exchange(lock_, {});
+  if (file == nullptr) return;
   const auto status = RunFolder::open_read_only(run_).read_status();
   const auto how = status.value("status", "");
   const auto end = how == "finished" ? SessionEnd::success
                    : how == "failed" ? SessionEnd::failure
                                      : SessionEnd::running;
   const double ended = seconds_of(status.value("end", Json()));
-  file_->hyper_parameters(values, {metrics.begin(), metrics.end()}, run_.filename().string(), begun_,
-                          ended > 0 ? std::optional(ended) : std::nullopt, end);
-  file_.reset();
+  file->session_end(end, ended > 0 ? ended : begun_, ended > 0 ? std::optional(ended) : std::nullopt);
+}
+
+void TensorboardLog::write_columns(const HyperParameterColumns& columns) const {
+  if (!has_written()) return;
+  const auto held = lock(out_);
+  std::error_code error;
+  if (!held || fs::file_size(file_path_, error) == 0 || error) return;
+  EventFile::append_to(file_path_).columns(columns);
+}
+
+HyperParameterColumns columns_of(const std::vector<const TensorboardLog*>& logs) {
+  HyperParameterColumns columns;
+  std::vector<HyperParameters> runs;
+  std::set<std::string> tags;
+  for (const auto* log : logs) {
+    if (!log->has_written()) continue;
+    columns.begun = runs.empty() ? log->begun_ : std::min(columns.begun, log->begun_);
+    runs.push_back(log->hyper_parameters_);
+    for (const auto& [key, state] : log->written_) tags.insert(key.first);
+  }
+  columns.parameters = parameters_of(runs);
+  for (auto& parameter : columns.parameters) {
+    if (parameter.name == kStrategy) parameter.shown = "strategy";
+  }
+  for (const auto& tag : tags) {
+    if (tag.starts_with("scores/")) columns.metrics.push_back(tag);
+  }
+  for (const char* tag : {"loss/D", "loss/G", "lipschitz/lower", "lipschitz/upper"}) {
+    if (tags.contains(tag)) columns.metrics.emplace_back(tag);
+  }
+  return columns;
 }
 
 std::vector<std::pair<fs::path, fs::path>> find_runs(const fs::path& given) {

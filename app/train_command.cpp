@@ -10,6 +10,7 @@
 #include "app/data_facts.h"
 #include "app/follower.h"
 #include "app/interrupt.h"
+#include "app/preset_path.h"
 #include "app/progress.h"
 #include "app/session.h"
 #include "configs/error.h"
@@ -75,7 +76,7 @@ void train(const Arguments& arguments) {
   end_on_interrupt(kNothingToSave);
   join_processes();
   if (processes() != nullptr && !processes()->is_first()) return follow(*processes());
-  const auto config = load_config(arguments.config, arguments.overrides);
+  const auto config = load_config(preset_path(arguments.config), arguments.overrides);
   std::optional<RunFolder> folder;
   if (arguments.go_on) {
     folder = claim(arguments.out);

@@ -230,6 +230,9 @@ class Plan {
     fold_biases(nodes, dialect.names);
     leave_over(unknown);
     if (!problems_.empty()) refuse_problems();
+    if (has_biases_ && !without_bias_.empty()) {
+      note(fmt::format("the file has no bias for {}, which then is zero", fmt::join(without_bias_, ", ")));
+    }
     torch::NoGradGuard no_grad;
     for (auto& [target, value] : copies_) target.copy_(value);
     for (const auto& [name, layer] : network.layers()) layer->initialize_quantizers();
@@ -241,6 +244,13 @@ class Plan {
   void note(std::string text) { result_.notes.push_back(std::move(text)); }
 
   [[noreturn]] void refuse_names(const NetworkImpl& network) const {
+    std::set<std::string> first;  // parts of the names
+    for (const auto& [name, module] : modules_) first.insert(name.substr(0, name.find('.')));
+    if (first.contains("netG") && first.contains("netD")) {
+      throw UserError(
+          "the file holds several networks (netG.*, netD.*). Write each one's state dict to a file of its own and "
+          "import them together, with --as and --other.");
+    }
     std::vector<std::string> theirs;
     for (const auto& [name, module] : modules_) theirs.push_back(name);
     theirs.resize(std::min<size_t>(theirs.size(), 6));
@@ -275,106 +285,194 @@ class Plan {
     note(what + ": its images are others here");
   }
 
-  // Marks a tensor as used; undefined where there is none.
+  // Marks a tensor as used; undefined where there is none, or none that could be a network's.
   torch::Tensor take(const std::string& module, const std::string& part) {
     const auto found = modules_.find(module);
     if (found == modules_.end()) return {};
-    const auto tensor = found->second.find(part);
-    if (tensor == found->second.end()) return {};
+    const auto entry = found->second.find(part);
+    if (entry == found->second.end()) return {};
     used_.insert(module + "." + part);
-    return tensor->second.to(tensor->second.is_floating_point() ? torch::kFloat : tensor->second.scalar_type());
+    const auto& tensor = entry->second;
+    if (part == "num_batches_tracked") return tensor;
+    if (!tensor.is_floating_point()) {
+      unfit(fmt::format("{} is of {}, which is no weight", their_name(module, part),
+                        torch::toString(tensor.scalar_type())));
+      return {};
+    }
+    if (!tensor.isfinite().all().item<bool>()) {
+      unfit(fmt::format("{} holds NaN or infinity", their_name(module, part)));
+      return {};
+    }
+    return tensor.to(torch::kFloat);
   }
   std::string their_name(const std::string& module, const std::string& part) const {
     return module.empty() ? part : module + "." + part;
   }
 
+  // A problem that leaving something out does not mend.
+  void unfit(std::string text) {
+    only_left_over_ = false;
+    problem(std::move(text));
+  }
+
   void put(const std::string& own, const std::string& theirs, const torch::Tensor& value) {
     const auto target = own_.at(own);
     if (target.sizes() != value.sizes()) {
-      only_left_over_ = false;
-      problem(fmt::format("{} is {}, {} here is {}", theirs, shape_text(value), own, shape_text(target)));
-      return;
+      return unfit(fmt::format("{} is {}, {} here is {}", theirs, shape_text(value), own, shape_text(target)));
     }
     copies_.emplace_back(target, value);
   }
 
   void missing(const std::string& module, const std::string& part, const std::string& own) {
-    only_left_over_ = false;
-    problem(fmt::format("{} is missing, for {}", their_name(module, part), own));
+    unfit(fmt::format("{} is missing, for {}", their_name(module, part), own));
+  }
+
+  // A part that must be there; undefined where it is not, or is told to be unfit.
+  torch::Tensor need(const std::string& module, const std::string& part, const std::string& own) {
+    if (!has(modules_.at(module), part)) missing(module, part, own);
+    return take(module, part);
+  }
+
+  // The part of a weight that has the weight's own shape; undefined where it does not.
+  torch::Tensor need_weight(const std::string& module, const std::string& part, const std::string& own) {
+    auto weight = need(module, part, own);
+    const auto sizes = weight_sizes(own);
+    if (!weight.defined() || weight.sizes() == sizes) return weight;
+    unfit(fmt::format("{} is {}, {}.weight here is ({})", their_name(module, part), shape_text(weight), own,
+                      fmt::join(sizes, ", ")));
+    return {};
+  }
+
+  at::IntArrayRef weight_sizes(const std::string& own) const {
+    for (const char* part : {".weight", ".parametrizations.weight.original", ".parametrizations.weight.original1"}) {
+      const auto found = own_.find(own + part);
+      if (found != own_.end()) return found->second.sizes();
+    }
+    TORCH_CHECK(false, own, " has no weight");
   }
 
   struct Spectral {
     torch::Tensor original, u, v;
-    int64_t output_dim;
-    torch::Tensor effective() const {
-      // PyTorch's choice is the outputs' dimension, the second one of a transposed convolution. Its users can choose
-      // otherwise, which the length of u tells, unless there are as many inputs as outputs.
-      const int64_t dim = original.size(output_dim) == u.numel() ? output_dim : 1 - output_dim;
-      return original / torch::dot(u, reshape_to_matrix(original, dim).mv(v));
-    }
+    int64_t dim = 0;  // of the outputs, as u has them
+    torch::Tensor effective() const { return original / torch::dot(u, reshape_to_matrix(original, dim).mv(v)); }
   };
 
-  // A weight under spectral norm in any of its forms.
-  std::optional<Spectral> take_spectral(const std::string& module, int64_t output_dim) {
-    const auto& parts = modules_.at(module);
-    if (has(parts, kU)) return Spectral{take(module, kOriginal), take(module, kU), take(module, kV), output_dim};
-    if (has(parts, "weight_u") && has(parts, "weight_orig")) {
-      auto original = take(module, "weight_orig");
-      auto u = take(module, "weight_u");
-      auto v = take(module, "weight_v");
-      if (!v.defined()) v = direction(original, u, output_dim);  // PyTorch before 1.0 kept u alone
-      return Spectral{original, u, v, output_dim};
-    }
-    if (has(parts, "sn_u")) {
-      // mimicry keeps u alone and, in eval mode too, computes with one power iteration more.
-      take(module, "sn_sigma");
-      auto weight = take(module, "weight");
-      auto u = take(module, "sn_u").flatten();
-      const auto matrix = weight.flatten(1);
-      auto v = unit(matrix.t().mv(u));
-      u = unit(matrix.mv(v));
-      return Spectral{weight, u, v, /*output_dim=*/0};
-    }
-    return std::nullopt;
+  static bool is_spectral(const Module& parts) {
+    constexpr auto kSigns = std::to_array<std::string_view>({kOriginal, kU, kV, "weight_orig", "weight_u", "sn_u"});
+    return std::ranges::any_of(kSigns, [&](std::string_view part) { return has(parts, part); });
   }
 
-  static torch::Tensor direction(const torch::Tensor& original, const torch::Tensor& u, int64_t output_dim) {
-    return unit(reshape_to_matrix(original, output_dim).t().mv(u));
+  // A weight under spectral norm in any of its forms; nothing where a part does not do, which is then told.
+  std::optional<Spectral> take_spectral(const std::string& module, const std::string& own, int64_t output_dim) {
+    const auto& parts = modules_.at(module);
+    if (has(parts, "sn_u")) return take_mimicry(module, own);
+    const bool old = has(parts, "weight_orig") || has(parts, "weight_u");
+    const std::string name_of_u = old ? "weight_u" : kU;
+    const std::string name_of_v = old ? "weight_v" : kV;
+    Spectral found;
+    found.original = need_weight(module, old ? "weight_orig" : kOriginal, own);
+    found.u = need(module, name_of_u, own);
+    // PyTorch before 1.0 kept the weight that it had computed with instead of v.
+    const bool legacy = old && !has(parts, name_of_v) && has(parts, "weight");
+    const auto computed = legacy ? need_weight(module, "weight", own) : torch::Tensor();
+    if (!legacy) found.v = need(module, name_of_v, own);
+    if (!found.original.defined() || !found.u.defined()) return std::nullopt;
+    // PyTorch's choice is the outputs' dimension, the second one of a transposed convolution. Its users can choose
+    // otherwise, which the length of u tells, unless there are as many inputs as outputs.
+    found.dim = found.original.size(output_dim) == found.u.numel() ? output_dim : 1 - output_dim;
+    const auto rows = found.original.size(found.dim);
+    if (!has_numbers(module, name_of_u, own, found.u, rows)) return std::nullopt;
+    if (legacy && computed.defined()) found.v = legacy_v(found, computed);
+    if (!found.v.defined()) return std::nullopt;
+    if (!has_numbers(module, name_of_v, own, found.v, found.original.numel() / rows)) return std::nullopt;
+    return found;
   }
 
-  // A weight under weight norm or without any: what the layer computes with.
-  torch::Tensor take_plain(const std::string& module) {
+  // mimicry keeps u alone and, in eval mode too, computes with one power iteration more.
+  std::optional<Spectral> take_mimicry(const std::string& module, const std::string& own) {
+    take(module, "sn_sigma");
+    auto weight = need_weight(module, "weight", own);
+    auto u = need(module, "sn_u", own);
+    if (!weight.defined() || !u.defined()) return std::nullopt;
+    u = u.flatten();
+    if (!has_numbers(module, "sn_u", own, u, weight.size(0))) return std::nullopt;
+    const auto matrix = weight.flatten(1);
+    auto v = unit(matrix.t().mv(u));
+    u = unit(matrix.mv(v));
+    return Spectral{weight, u, v, /*dim=*/0};
+  }
+
+  bool has_numbers(const std::string& module, const std::string& part, const std::string& own,
+                   const torch::Tensor& vector, int64_t count) {
+    if (vector.dim() == 1 && vector.numel() == count) return true;
+    unfit(fmt::format("{} is {}, for {}.weight it must be ({})", their_name(module, part), shape_text(vector), own,
+                      count));
+    return false;
+  }
+
+  // The v with which u gives the σ that the computed weight was divided by, as PyTorch's own loader finds it
+  // (torch/nn/utils/spectral_norm.py, _solve_v_and_rescale).
+  static torch::Tensor legacy_v(const Spectral& found, const torch::Tensor& computed) {
+    const auto sigma = (found.original * computed).sum() / computed.square().sum();
+    const auto matrix = reshape_to_matrix(found.original, found.dim).to(torch::kDouble);
+    const auto v = torch::linalg_pinv(matrix).mv(found.u.to(torch::kDouble)).to(torch::kFloat);
+    return v * (sigma / torch::dot(found.u, matrix.to(torch::kFloat).mv(v)));
+  }
+
+  // A weight under weight norm or without any: what the layer computes with; undefined where a part does not do.
+  torch::Tensor take_plain(const std::string& module, const std::string& own) {
     const auto& parts = modules_.at(module);
-    const bool old = has(parts, "weight_g");
-    if (!old && !has(parts, "parametrizations.weight.original0")) return take(module, "weight");
-    const auto g = take(module, old ? "weight_g" : "parametrizations.weight.original0");
-    const auto v = take(module, old ? "weight_v" : "parametrizations.weight.original1");
-    // g has one number a slice, whichever dimension was chosen.
+    const bool old = has(parts, "weight_g") || has(parts, "weight_v");
+    const char* name_of_g = old ? "weight_g" : "parametrizations.weight.original0";
+    const char* name_of_v = old ? "weight_v" : "parametrizations.weight.original1";
+    if (!has(parts, name_of_g) && !has(parts, name_of_v)) return need_weight(module, "weight", own);
+    const auto g = need(module, name_of_g, own);
+    const auto v = need_weight(module, name_of_v, own);
+    if (!g.defined() || !v.defined()) return {};
+    // g has one number a slice, whichever dimension was chosen, or one alone.
     std::vector<int64_t> others;
+    bool fits = g.numel() == 1 || g.dim() == v.dim();
     for (int64_t dim = 0; dim < v.dim(); ++dim) {
-      if (g.dim() != v.dim() || g.size(dim) == 1) others.push_back(dim);
+      if (g.numel() == 1 || g.size(std::min(dim, g.dim() - 1)) == 1) {
+        others.push_back(dim);
+      } else {
+        fits = fits && g.size(dim) == v.size(dim);
+      }
+    }
+    if (!fits || (g.numel() > 1 && others.size() + 1 != static_cast<size_t>(v.dim()))) {
+      unfit(fmt::format("{} is {}, which are no lengths of slices of {} {}", their_name(module, name_of_g),
+                        shape_text(g), their_name(module, name_of_v), shape_text(v)));
+      return {};
     }
     return g * v / v.square().sum(others, /*keepdim=*/true).sqrt();
   }
 
   void take_layer(const std::string& own, const std::string& theirs, const WeightedLayerImpl& layer) {
     if (!modules_.contains(theirs)) return missing(theirs, "weight", own + ".weight");
-    const auto kind = layer.weight_kind();
-    const auto spectral = take_spectral(theirs, layer.geometry().output_dim());
-    if (spectral && kind == WeightKind::spectral) {
-      put(own + "." + kOriginal, their_name(theirs, "weight"), spectral->original);
-      put(own + "." + kU, their_name(theirs, "u"), spectral->u);
-      put(own + "." + kV, their_name(theirs, "v"), spectral->v);
-    } else {
-      const auto weight = spectral ? spectral->effective() : take_plain(theirs);
-      if (!weight.defined()) return missing(theirs, "weight", own + ".weight");
-      take_effective(own, theirs, layer, weight);
-    }
-    if (layer.bias().defined()) {
+    take_weight(own, theirs, layer);
+    if (!layer.bias().defined()) return;
+    if (has(modules_.at(theirs), "bias")) {
       const auto bias = take(theirs, "bias");
       if (bias.defined()) put(own + ".bias", their_name(theirs, "bias"), bias);
-      if (!bias.defined()) copies_.emplace_back(own_.at(own + ".bias"), torch::zeros_like(layer.bias()));
+      has_biases_ = true;
+    } else {
+      copies_.emplace_back(own_.at(own + ".bias"), torch::zeros_like(layer.bias()));
+      without_bias_.push_back(own);
     }
+  }
+
+  void take_weight(const std::string& own, const std::string& theirs, const WeightedLayerImpl& layer) {
+    if (!is_spectral(modules_.at(theirs))) {
+      const auto weight = take_plain(theirs, own);
+      if (weight.defined()) take_effective(own, theirs, layer, weight);
+      return;
+    }
+    const auto spectral = take_spectral(theirs, own, layer.geometry().output_dim());
+    if (!spectral) return;
+    if (layer.weight_kind() != WeightKind::spectral) return take_effective(own, theirs, layer, spectral->effective());
+    put(own + "." + kOriginal, their_name(theirs, "weight"), spectral->original);
+    put(own + "." + kU, their_name(theirs, "u"), spectral->u);
+    put(own + "." + kV, their_name(theirs, "v"), spectral->v);
   }
 
   void take_effective(const std::string& own, const std::string& theirs, const WeightedLayerImpl& layer,
@@ -395,9 +493,8 @@ class Plan {
       case WeightKind::spectral:
       case WeightKind::spectral_operator:
       case WeightKind::spectral_bidirectional:
-        only_left_over_ = false;
-        problem(fmt::format("{} is without the vectors that {}'s {} goes on from; set the network's weight to none",
-                            name, own, name_of(layer.weight_kind())));
+        unfit(fmt::format("{} is without the vectors that {}'s {} goes on from; set the network's weight to none", name,
+                          own, name_of(layer.weight_kind())));
     }
   }
 
@@ -460,6 +557,8 @@ class Plan {
   std::vector<std::string> problems_;
   bool only_left_over_ = true;
   std::set<std::string> used_;
+  bool has_biases_ = false;                                      // of some layers
+  std::vector<std::string> without_bias_;                        // layers
   std::vector<std::pair<torch::Tensor, torch::Tensor>> copies_;  // target, value
 };
 
@@ -469,20 +568,19 @@ ForeignImport import_state(const Tensors& state, NetworkImpl& network, bool appr
   torch::NoGradGuard no_grad;
   std::vector<std::string> unknown;
   auto modules = modules_of(state, unknown);
-  // One prefix, dropped where some dialect then fits better.
   const auto fit = [&](const Modules& candidate) {
     size_t best = 0;
     for (const auto& dialect : dialects_for(network.composition(), candidate))
       best = std::max(best, matches(dialect, candidate));
     return best;
   };
-  while (true) {
-    const auto prefix = shared_prefix(modules);
-    if (prefix.empty()) break;
+  // As many of the prefixes that all names share are dropped as make a dialect fit best.
+  auto candidate = modules;
+  for (auto prefix = shared_prefix(candidate); !prefix.empty(); prefix = shared_prefix(candidate)) {
     Modules shorter;
-    for (const auto& [name, module] : modules) shorter[name.substr(prefix.size())] = module;
-    if (fit(shorter) <= fit(modules)) break;
-    modules = std::move(shorter);
+    for (const auto& [name, module] : candidate) shorter[name.substr(prefix.size())] = module;
+    candidate = std::move(shorter);
+    if (fit(candidate) > fit(modules)) modules = candidate;
   }
   return Plan(std::move(modules), network, approximate).run(network, unknown);
 }

@@ -26,6 +26,10 @@ constexpr size_t kMostBytes = (size_t{1} << 31) - 1;
 
 using Shape = std::vector<int64_t>;
 
+ProtobufMessage model_begin() {
+  return std::move(ProtobufMessage().integer(1, kIrVersion).text(2, "spectral-gan"));
+}
+
 class Attributes {
  public:
   Attributes& integer(std::string_view name, int64_t value) {
@@ -84,8 +88,8 @@ class Graph {
     for (const auto& tensor : initializers_) graph.message(5, tensor);
     graph.message(11, value_info(signature_.input, signature_.input_shape));
     graph.message(12, value_info(signature_.output, signature_.output_shape));
-    ProtobufMessage model;
-    model.integer(1, kIrVersion).text(2, "spectral-gan").message(7, graph);
+    ProtobufMessage model = model_begin();
+    model.message(7, graph);
     model.message(8, ProtobufMessage().text(1, "").integer(2, kOpset));
     for (const auto& [key, value] : metadata) {
       model.message(14, ProtobufMessage().text(1, key).text(2, value));
@@ -272,6 +276,10 @@ std::string onnx_model(const NetworkImpl& network, const PlainNetwork& plain, co
                        const std::map<std::string, std::string>& metadata) {
   torch::NoGradGuard no_grad;
   return Graph(plain, signature).model(network.composition(), metadata).bytes();
+}
+
+bool is_onnx_model(std::string_view bytes) {
+  return bytes.starts_with(model_begin().bytes());
 }
 
 }  // namespace sgan

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "exchange/network_signature.h"
 #include "exchange/plain_network.h"
@@ -13,5 +14,8 @@ namespace sgan {
 // Errors: UserError where it would exceed the 2 GiB that such a file may have.
 std::string onnx_model(const NetworkImpl& network, const PlainNetwork& plain, const NetworkSignature& signature,
                        const std::map<std::string, std::string>& metadata);
+
+// Whether a file's beginning is that of such a model.
+bool is_onnx_model(std::string_view bytes);
 
 }  // namespace sgan

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cctype>
 #include <set>
 
@@ -13,6 +14,39 @@
 
 namespace sgan {
 namespace {
+
+// Words, each between blanks.
+constexpr std::string_view kPythonWords =
+    " "
+    "False None True and as assert async await break class continue def del elif else except finally for "
+    "from global if import in is lambda nonlocal not or pass raise return try while with yield ";
+
+// Modules that `import torch` takes, from Python's standard library (3.11, and names that are newer) and elsewhere: a
+// file of that name that is found before them would be imported in their place.
+constexpr std::string_view kTakenModules =
+    " "
+    "abc aifc annotationlib antigravity argparse array ast asynchat asyncio asyncore atexit audioop "
+    "base64 bdb binascii bisect builtins bz2 cProfile calendar cgi cgitb chunk cmath cmd code codecs "
+    "codeop collections colorsys compileall compression concurrent configparser contextlib contextvars "
+    "copy copyreg crypt csv ctypes curses dataclasses datetime dbm decimal difflib dis distutils doctest "
+    "email encodings ensurepip enum errno faulthandler fcntl filecmp fileinput filelock fnmatch fractions "
+    "fsspec ftplib functools functorch gc genericpath getopt getpass gettext glob graphlib grp gzip "
+    "hashlib heapq hmac html http idlelib imaplib imghdr imp importlib inspect io ipaddress itertools "
+    "jinja2 json keyword lib2to3 linecache locale logging lzma mailbox mailcap markupsafe marshal math "
+    "mimetypes mmap modulefinder mpmath msilib msvcrt multiprocessing netrc networkx nis nntplib nt "
+    "ntpath nturl2path numbers numpy opcode operator optparse os ossaudiodev pathlib pdb pickle "
+    "pickletools pipes pkgutil platform plistlib poplib posix posixpath pprint profile pstats pty pwd "
+    "py_compile pyclbr pydoc pydoc_data pyexpat queue quopri random re readline reprlib resource "
+    "rlcompleter runpy sched secrets select selectors shelve shlex shutil signal site smtpd smtplib "
+    "sndhdr socket socketserver spwd sqlite3 sre_compile sre_constants sre_parse ssl stat statistics "
+    "string stringprep struct subprocess sunau sympy symtable sys sysconfig syslog tabnanny tarfile "
+    "telnetlib tempfile termios textwrap this threading time timeit tkinter token tokenize tomllib torch "
+    "torchgen trace traceback tracemalloc triton tty turtle turtledemo types typing typing_extensions "
+    "unicodedata unittest urllib uu uuid venv warnings wave weakref webbrowser winreg winsound wsgiref "
+    "xdrlib xml xmlrpc zipapp zipfile zipimport zlib zoneinfo ";
+
+constexpr std::string_view kFirstWords = "\"\"\"A ";
+constexpr std::string_view kLastWords = " trained by spectral-gan, for PyTorch and nothing else.";
 
 // Modules that PyTorch has not, by the name of their class; only those in use are written.
 const std::map<std::string, std::string>& helpers() {
@@ -132,13 +166,14 @@ class Writer {
     shape_ = signature_.input_shape;
     add(network, nodes, "", "x");
     network.steps.push_back(fmt::format("return x.reshape({})", tuple_of(batched(signature_.output_shape))));
-    return fmt::format(fmt::runtime(kFile), fmt::arg("name", signature_.name), fmt::arg("class", network.name),
+    return fmt::format(fmt::runtime(kFile), fmt::arg("first_words", kFirstWords), fmt::arg("last_words", kLastWords),
+                       fmt::arg("name", signature_.name), fmt::arg("class", network.name),
                        fmt::arg("classes", classes() + network.text()), fmt::arg("module", module_name),
                        fmt::arg("input", signature_.input), fmt::arg("input_shape", tuple_of(signature_.input_shape)));
   }
 
  private:
-  static constexpr const char* kFile = R"py("""A {name} trained by spectral-gan, for PyTorch and nothing else.
+  static constexpr const char* kFile = R"py({first_words}{name}{last_words}
 
     from {module} import load
     network = load()
@@ -329,6 +364,24 @@ if __name__ == "__main__":
 std::string python_module(const NetworkImpl& network, const NetworkSignature& signature,
                           const std::string& module_name) {
   return Writer(signature).write(network.composition(), module_name);
+}
+
+bool is_python_module(std::string_view text) {
+  return text.starts_with(kFirstWords) && text.substr(0, text.find('\n')).ends_with(kLastWords);
+}
+
+std::string module_name_fault(const std::string& name) {
+  const auto is_letter = [](unsigned char c) { return c < 0x80 && (std::isalpha(c) != 0 || c == '_'); };
+  const auto is_part = [&](unsigned char c) { return is_letter(c) || std::isdigit(c) != 0; };
+  if (name.empty() || !is_letter(static_cast<unsigned char>(name[0])) || !std::ranges::all_of(name, is_part)) {
+    return "Python imports NAME.py alone, NAME of letters, digits and _";
+  }
+  const auto word = fmt::format(" {} ", name);
+  if (kPythonWords.find(word) != std::string_view::npos) return fmt::format("{} is a word of Python", name);
+  if (kTakenModules.find(word) != std::string_view::npos) {
+    return fmt::format("{} is a module that PyTorch or Python has, and this file would stand before it", name);
+  }
+  return "";
 }
 
 }  // namespace sgan

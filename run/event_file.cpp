@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "configs/error.h"
@@ -119,9 +120,37 @@ Histogram histogram_of(std::span<const double> values, int64_t buckets) {
   return result;
 }
 
+std::vector<HyperParameterColumns::Parameter> parameters_of(std::span<const HyperParameters> runs) {
+  struct Values {
+    size_t runs = 0;
+    HyperParameter first;
+    bool differs = false;
+    bool of_one_type = true;
+  };
+  std::map<std::string, Values> all;
+  for (const auto& run : runs) {
+    for (const auto& [name, value] : run) {
+      auto& values = all[name];
+      if (values.runs++ == 0) values.first = value;
+      values.differs = values.differs || value != values.first;
+      values.of_one_type = values.of_one_type && value.index() == values.first.index();
+    }
+  }
+  std::vector<HyperParameterColumns::Parameter> parameters;
+  for (const auto& [name, values] : all) {
+    const bool differs = values.differs || values.runs < runs.size();
+    parameters.push_back({name, "", values.of_one_type ? values.first : HyperParameter(std::string()), differs});
+  }
+  return parameters;
+}
+
 EventFile::EventFile(const std::filesystem::path& path, double wall_time)
     : file_(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND) {
   write(std::move(ProtobufMessage().number(1, wall_time).text(3, "brain.Event:2")));
+}
+
+EventFile EventFile::append_to(const std::filesystem::path& path) {
+  return EventFile(FileDescriptor(path, O_WRONLY | O_APPEND));
 }
 
 void EventFile::write(const ProtobufMessage& message) {
@@ -166,28 +195,38 @@ void EventFile::text(std::string_view tag, int64_t step, double wall_time, std::
   write_summary(step, wall_time, ProtobufMessage().text(1, tag).message(8, tensor).message(9, plugin("text")));
 }
 
-void EventFile::hyper_parameters(const HyperParameters& values, const std::vector<std::string>& metrics,
-                                 std::string_view name, double begun, std::optional<double> ended, SessionEnd end) {
-  ProtobufMessage experiment;
+void EventFile::session_start(const HyperParameters& values, double begun) {
   ProtobufMessage start;
-  experiment.number(3, begun);  // time_created_secs
   for (const auto& [key, value] : values) {
-    experiment.message(4, ProtobufMessage().text(1, key).integer(4, hparam_type(value)));
     start.message(1, ProtobufMessage().text(1, key).message(2, hparam_value(value)));
   }
-  for (const auto& metric : metrics) {
-    experiment.message(5, ProtobufMessage().message(1, ProtobufMessage().text(2, metric)));
-  }
-  start.text(4, name).number(5, begun);
-  const auto add = [&](std::string_view tag, uint32_t field, const ProtobufMessage& data) {
-    write_summary(0, ended.value_or(begun), hparams_summary(tag, field, data));
-  };
-  add("_hparams_/experiment", 2, experiment);
-  add("_hparams_/session_start_info", 3, start);
+  // No group_name: a group of its own, under its folder's name. TensorBoard would average the runs of one group.
+  start.number(5, begun);
+  write_summary(0, begun, hparams_summary("_hparams_/session_start_info", 3, start));
+}
+
+void EventFile::session_end(SessionEnd end, double wall_time, std::optional<double> ended) {
   ProtobufMessage finish;
   finish.integer(1, hparam_status(end));
   if (ended) finish.number(2, *ended);
-  add("_hparams_/session_end_info", 4, finish);
+  write_summary(0, wall_time, hparams_summary("_hparams_/session_end_info", 4, finish));
+}
+
+void EventFile::columns(const HyperParameterColumns& columns) {
+  ProtobufMessage experiment;
+  experiment.number(3, columns.begun);  // time_created_secs
+  for (const auto& parameter : columns.parameters) {
+    ProtobufMessage info;
+    info.text(1, parameter.name);
+    if (!parameter.shown.empty()) info.text(2, parameter.shown);
+    info.integer(4, hparam_type(parameter.kind));
+    if (parameter.differs) info.integer(7, 1);
+    experiment.message(4, info);
+  }
+  for (const auto& metric : columns.metrics) {
+    experiment.message(5, ProtobufMessage().message(1, ProtobufMessage().text(2, metric)));
+  }
+  write_summary(0, columns.begun, hparams_summary("_hparams_/experiment", 2, experiment));
 }
 
 std::optional<std::pair<int64_t, int64_t>> png_size(std::string_view png) {

@@ -36,11 +36,35 @@ using HyperParameters = std::vector<std::pair<std::string, HyperParameter>>;
 
 enum class SessionEnd { success, failure, running };
 
+// What the HParams page shows of all runs: its columns. TensorBoard takes those of one arbitrary run.
+struct HyperParameterColumns {
+  struct Parameter {
+    std::string name;
+    std::string shown;    // in place of the name; "" for the name
+    HyperParameter kind;  // any value of its type
+    bool differs;         // between the runs
+
+    bool operator==(const Parameter&) const = default;
+  };
+  double begun = 0;                   // seconds since 1970
+  std::vector<Parameter> parameters;  // by name
+  std::vector<std::string> metrics;   // scalars whose last values stand there, in this order
+};
+
+// All that any of the runs was started with. What one run has and another has not differs; values of several types
+// count as text.
+std::vector<HyperParameterColumns::Parameter> parameters_of(std::span<const HyperParameters> runs);
+
 // A TensorBoard event file: a TFRecord file of `Event` messages, as TensorFlow's and PyTorch's writers make it. Each
 // event is written at once and whole, so a server may read along. Failures are UserErrors.
 class EventFile {
  public:
-  explicit EventFile(const std::filesystem::path& path, double wall_time);
+  // Begins a file, which must not exist.
+  EventFile(const std::filesystem::path& path, double wall_time);
+  // Goes on with one that was closed.
+  static EventFile append_to(const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return file_.path(); }
 
   // Readers drop what they have read, in this file or one before, of `step` and later ones.
   void restart(int64_t step, double wall_time);
@@ -52,12 +76,14 @@ class EventFile {
   // Markdown.
   void text(std::string_view tag, int64_t step, double wall_time, std::string_view markdown);
 
-  // The HParams page: what the run was started with, in the order of its columns, which scalars' last values it shows,
-  // and how it ended. Times are seconds since 1970.
-  void hyper_parameters(const HyperParameters& values, const std::vector<std::string>& metrics, std::string_view name,
-                        double begun, std::optional<double> ended, SessionEnd end);
+  // The HParams page: what the run was started with and how it ended, times in seconds since 1970; and the columns. A
+  // reader keeps the first of each that it sees. Without columns it makes some, of all scalars.
+  void session_start(const HyperParameters& values, double begun);
+  void session_end(SessionEnd end, double wall_time, std::optional<double> ended);
+  void columns(const HyperParameterColumns& columns);
 
  private:
+  explicit EventFile(FileDescriptor file) : file_(std::move(file)) {}
   void write(const ProtobufMessage& event);
   void write_summary(int64_t step, double wall_time, const ProtobufMessage& value);
 

@@ -1,6 +1,7 @@
 #include "tests/app/program.h"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -207,6 +208,26 @@ TEST(Report, ShowsRunsSideBySide) {
   EXPECT_EQ(outcome.last_line(), page.string());
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("none"), HasSubstr("gp"), HasSubstr("finished, step 4")));
   EXPECT_GT(std::filesystem::file_size(page), 10000U);
+}
+
+// As `cmake --install` lays it out: help and README name presets by their place in the source.
+TEST(Program, FindsThePresetsThatWereInstalledWithIt) {
+  const TemporaryFolder folder;
+  const auto program = folder / "lib" / "spectral-gan" / "spectral-gan";
+  std::filesystem::create_directories(program.parent_path());
+  std::filesystem::copy_file(SGAN_PROGRAM, program);
+  const auto share = folder / "share" / "spectral-gan" / "configs" / "digits";
+  std::filesystem::create_directories(share);
+  for (const char* name : {"base.yaml", "clip.yaml"}) {
+    std::filesystem::copy_file(preset(std::string("digits/") + name), share / name);
+  }
+  const auto elsewhere = [&] { EXPECT_EQ(::chdir(folder.path().c_str()), 0); };
+  const auto found = Program({"config", "configs/digits/clip.yaml"}, elsewhere, program).wait();
+  EXPECT_EQ(found.exit_code, 0) << found.err;
+  EXPECT_THAT(found.out, HasSubstr("digits-clip"));
+  const auto missing = Program({"config", "configs/digits/none.yaml"}, elsewhere, program).wait();
+  EXPECT_EQ(missing.exit_code, 2);
+  EXPECT_THAT(missing.err, HasSubstr("configs/digits/none.yaml"));
 }
 
 }  // namespace

@@ -29,11 +29,39 @@ TEST(EventFile, IsTensorboardsOwnByteForByte) {
     file.histogram("weights/D/conv0", 300, 1004,
                    {.min = 1, .max = 3, .sum = 7, .sum_squares = 15, .limits = {2, 3}, .counts = {3, 1}});
     file.text("config", 300, 1005, "# config");
-    file.hyper_parameters({{"ema.warmup", true}, {"loss", "hinge"}, {"train.batch", 64.0}}, {"scores/fd"}, "run",
-                          1000.5, 1100, SessionEnd::success);
+    file.session_start({{"ema.warmup", true}, {"loss", "hinge"}, {"train.batch", 64.0}}, 1000.5);
+    file.session_end(SessionEnd::success, 1100, 1100);
+    file.columns({.begun = 1000.5,
+                  .parameters = {{"(strategy)", "strategy", "", true},
+                                 {"ema.warmup", "", true, false},
+                                 {"loss", "", "hinge", false},
+                                 {"train.batch", "", 64.0, true}},
+                  .metrics = {"scores/fd", "loss/D"}});
   }
   const auto expected = read_file(std::filesystem::path(SGAN_SOURCE_DIR) / "tests/fixtures/events.tfevents");
   EXPECT_EQ(read_file(folder / "events"), expected);
+}
+
+TEST(EventFile, GoesOn) {
+  const TemporaryFolder folder;
+  {
+    EventFile whole(folder / "whole", 1000.5);
+    whole.scalar("loss/D", 1, 1001, 0.5);
+    EventFile begun(folder / "parts", 1000.5);
+  }
+  EventFile::append_to(folder / "parts").scalar("loss/D", 1, 1001, 0.5);
+  EXPECT_EQ(read_file(folder / "parts"), read_file(folder / "whole"));
+  EXPECT_THROW(EventFile::append_to(folder / "none"), UserError);
+}
+
+TEST(HyperParameterColumns, AreThoseOfAllRuns) {
+  const std::vector<HyperParameters> runs{{{"b", 1.0}, {"a", "x"}, {"same", true}, {"mixed", 2.0}},
+                                          {{"b", 2.0}, {"a", "x"}, {"same", true}, {"mixed", "none"}},
+                                          {{"b", 1.0}, {"a", "x"}, {"same", true}, {"mixed", 2.0}, {"new", 3.0}}};
+  using Parameter = HyperParameterColumns::Parameter;
+  EXPECT_THAT(parameters_of(runs), ElementsAre(Parameter{"a", "", "x", false}, Parameter{"b", "", 1.0, true},
+                                               Parameter{"mixed", "", "", true}, Parameter{"new", "", 3.0, true},
+                                               Parameter{"same", "", true, false}));
 }
 
 TEST(EventFile, ReplacesNothing) {

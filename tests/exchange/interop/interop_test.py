@@ -14,12 +14,15 @@ import onnx
 import onnxruntime
 
 # The torch wheel is installed without its Python dependencies and, on a machine without a GPU, without the CUDA
-# libraries that only its Python part wants. Where it cannot be imported its tests are skipped.
+# libraries, for which scripts/exchange-tests-setup makes stand-ins. Where it cannot be imported its tests are skipped,
+# or fail where none may be.
 sys.path.append(os.environ["SGAN_TORCH_PACKAGES"])
 try:
     import torch  # noqa: E402
 except ImportError as error:
-    torch, why_no_torch = None, f"torch cannot be imported: {error}"
+    if os.environ.get("SGAN_REQUIRE_EXCHANGE"):
+        raise
+    torch, why_no_torch = None, f"PyTorch was not run: torch cannot be imported: {error}"
 else:
     why_no_torch = ""
 
@@ -103,6 +106,36 @@ class Interop(unittest.TestCase):
                         "run_name='__main__')"], check=True)
         inputs, outputs = self.expected(name)
         self.assert_close(torch.jit.load(out)(torch.from_numpy(inputs)).numpy(), outputs)
+
+    @unittest.skipUnless(torch, why_no_torch)
+    def test_the_example_draws_the_same_from_every_format(self) -> None:
+        tree = Path(__file__).resolve().parents[3]
+        example = tree / "scripts/examples/load_exports.py"
+        environment = {**os.environ, "PYTHONPATH": os.environ["SGAN_TORCH_PACKAGES"], "OMP_NUM_THREADS": "1"}
+
+        def call(*command: str | Path) -> str:
+            return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+
+        small = ("threads=1", "train.steps=2", "train.batch=8", "generator.kind=mlp", "discriminator.kind=mlp",
+                 "generator.channels=8", "discriminator.channels=8", "generator.latent=4", "generator.prior=uniform")
+        for preset, is_image in (("digits/spectral.yaml", True), ("toy/ring.yaml", False)):
+            run = self.path / f"run-{is_image}"
+            call(os.environ["SGAN_PROGRAM"], "train", tree / "configs" / preset, *small, "--out", run)
+            for network in ("generator", "discriminator")[: 1 + is_image]:
+                with self.subTest(preset, network=network):
+                    files = [call(os.environ["SGAN_PROGRAM"], "export", run, "--format", form, "--network", network).strip()
+                             for form in ("onnx", "torchscript-compatible", "safetensors")]
+                    printed = call(sys.executable, example, *files).splitlines()
+                    if network == "generator" and is_image:
+                        self.assertEqual(printed, [f"{file}.pgm" for file in files])
+                        pixels = [Path(line).read_bytes()[-64 * 64 :] for line in printed]
+                        values = [numpy.frombuffer(bytes, numpy.uint8) / 127.5 for bytes in pixels]
+                    else:
+                        self.assertEqual((len(printed), printed[::17]), (3 * 17, files))
+                        values = [numpy.array([json.loads(line) for line in printed[i : i + 16]]) for i in (1, 18, 35)]
+                    self.assertGreater(values[0].std(), 0)
+                    for other in values[1:]:
+                        self.assertLessEqual(numpy.abs(other - values[0]).max(), 1.01 / 127.5)
 
 
 if __name__ == "__main__":

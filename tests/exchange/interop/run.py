@@ -14,6 +14,7 @@ FOLDER = Path(__file__).resolve().parent
 TREE = FOLDER.parents[2]
 PYTHON = TREE / ".venv-exchange" / "bin" / "python"
 TORCH = TREE / ".venv" / "bin" / "python"
+STAND_INS = TREE / ".venv-exchange" / "cuda-stand-ins"
 SKIPPED = 77
 
 
@@ -23,6 +24,9 @@ def main() -> None:
         sys.exit(1 if os.environ.get("SGAN_REQUIRE_EXCHANGE") else SKIPPED)
     where = subprocess.check_output([TORCH, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True)
     os.environ["SGAN_TORCH_PACKAGES"] = where.strip()
+    # The CUDA libraries' stand-ins. Real ones beside torch come before them.
+    paths = [str(STAND_INS), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+    os.environ["LD_LIBRARY_PATH"] = ":".join(paths)
     name, *arguments = sys.argv[1:]
     os.chdir(FOLDER)
     os.execv(PYTHON, [str(PYTHON), "-B", "-m", "unittest", "-v", Path(name).stem, *arguments])
