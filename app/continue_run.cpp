@@ -81,6 +81,19 @@ void finish(RunFolder& folder, int64_t steps) {
   fmt::print("{}\n", folder.path().string());
 }
 
+// A run that has stopped or ended by itself has saved. Where its checkpoints are gone (a disk that is not mounted, a
+// copy without them), to begin anew would drop all that it has made.
+void require_checkpoints(const RunFolder& folder) {
+  const auto status = folder.read_status();
+  const auto how = text_or(status, "status", "");
+  const auto step = integer_or(status, "step", 0);
+  if ((how != "finished" && how != "interrupted") || step == 0) return;
+  throw UserError(
+      fmt::format("{} is {} at step {} and holds no checkpoint: they were taken away. Put them back, or start "
+                  "a new run with `spectral-gan train {}`.",
+                  folder.path().string(), how, step, folder.config_path().string()));
+}
+
 // prepare(), whose failure is the run's: no memory, no device, data that are gone. A config that is refused is not.
 Prepared prepare_again(RunFolder& folder, const Config& config) {
   try {
@@ -108,6 +121,7 @@ void warn_of_other_threads(const RunFolder& folder, const Prepared& prepared) {
 
 void continue_run(RunFolder& folder, const Config& config, std::optional<int64_t> stop_at, ChangedConfig changed) {
   const auto checkpoint = last_good_checkpoint(folder);
+  if (!checkpoint) require_checkpoints(folder);
   const auto step = checkpoint ? checkpoint->record.step : 0;
   const auto trained = trained_config(folder, checkpoint);
   const auto changes = run_changes(trained, config);
@@ -127,6 +141,7 @@ void continue_run(RunFolder& folder, const Config& config, std::optional<int64_t
   if (checkpoint) {
     check_data_unchanged(prepared, *checkpoint);
     restore_changed(*checkpoint, folder, changes, prepared.state);
+    prepared.rollback = {checkpoint->record.rollback_from, checkpoint->record.rollback_to};
     carry_over(folder, *checkpoint, config, prepared.state);
     tell(fmt::format("resuming {} from step {}\n", folder.path().string(), step));
   } else {
@@ -137,7 +152,7 @@ void continue_run(RunFolder& folder, const Config& config, std::optional<int64_t
   if (!news.empty()) tell(fmt::format("overridden: {}\n", change_text(news)));
   warn_of_other_threads(folder, prepared);
   forget_later_steps(folder.log_path(), step);
-  folder.forget_later_steps(step);
+  if (!changes.empty()) tell_dropped(folder.drop_later_steps(step));  // without a change all is made again as it was
   const auto metrics_lines = checkpoint ? checkpoint->record.metrics_lines : 0;
   const bool finished = run_session(folder, config, prepared, metrics_lines, stop_at);
   end_session(folder, finished, prepared.state.step);

@@ -119,11 +119,13 @@ std::optional<std::filesystem::path> investigate(RunFolder& folder, const Config
   return std::nullopt;
 }
 
-int64_t roll_back(RunFolder& folder, const Config& config, Prepared& prepared, std::optional<int64_t> again) {
-  const auto checkpoints = folder.checkpoints();
-  const bool no_further = again && !checkpoints.empty() && checkpoints.back().first == *again;
-  auto checkpoint = no_further ? last_good_checkpoint(folder, *again) : std::nullopt;
-  if (!checkpoint) checkpoint = last_good_checkpoint(folder);
+int64_t roll_back(RunFolder& folder, const Config& config, Prepared& prepared, int64_t step) {
+  // What the newest checkpoint says of the last rollback decides, and not run.json: a process that is killed here and
+  // one that is not do the same.
+  auto checkpoint = last_good_checkpoint(folder);
+  if (checkpoint && checkpoint->record.rollbacks > 0 && step <= checkpoint->record.rollback_from) {
+    if (auto older = last_good_checkpoint(folder, checkpoint->record.rollback_to)) checkpoint = std::move(older);
+  }
   // The newest has the count of rollbacks and their rates; an older one is of the time before.
   const auto rollbacks = prepared.state.rollbacks;
   const auto lr_scale = prepared.state.lr_scale;
@@ -131,6 +133,7 @@ int64_t roll_back(RunFolder& folder, const Config& config, Prepared& prepared, s
   auto& state = prepared.state;
   state.rollbacks = rollbacks;
   state.lr_scale = lr_scale;
+  prepared.rollback = {step, state.step};
   ++state.rollbacks;
   state.lr_scale *= config.watchdog.rollback_lr;
   save_checkpoint(folder.checkpoint_path(state.step), state, checkpoint_record(config, prepared, lines));

@@ -18,9 +18,9 @@ std::optional<std::filesystem::path> investigate(RunFolder& folder, const Config
                                                  int64_t step);
 
 // Goes back and lowers the learning rates, and saves that as the checkpoint, so that whatever happens next the run goes
-// on from there. again: the step to which the last rollback went; where the run has come no further, its weights there
-// may be beyond saving, finite as they are, and an older checkpoint is taken, if there is one. Returns the lines of
-// metrics.jsonl to keep.
-int64_t roll_back(RunFolder& folder, const Config& config, Prepared& prepared, std::optional<int64_t> again);
+// on from there. step: at which it has diverged. Where that is no later than the time before, the weights that it had
+// gone back to may be beyond saving, finite as they are, and a checkpoint before those is taken, if there is one.
+// Returns the lines of metrics.jsonl to keep.
+int64_t roll_back(RunFolder& folder, const Config& config, Prepared& prepared, int64_t step);
 
 }  // namespace sgan

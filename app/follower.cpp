@@ -18,13 +18,13 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // The first process's word; nothing where it has ended well without another one. Errors: ExitCode where the run was
-// interrupted.
+// interrupted or is another job's.
 std::optional<Json> next_beginning(Processes& processes) {
   try {
     return Json::parse(processes.from_first(""));
   } catch (const LostProcessError&) {
     const auto code = processes.lost_exit_code();
-    if (code == kInterrupted) throw ExitCode{kInterrupted};
+    if (code == kInterrupted || code == kBusy) throw ExitCode{*code};
     if (code != 0) throw;
     return std::nullopt;
   }

@@ -84,6 +84,7 @@ void fill(const std::string& path, const std::string& which, TrainingState& stat
   try {
     const auto imported = import_state(file.tensors, network, approximate);
     tell(fmt::format("{}: {} in the names of {}\n", path, which, imported.dialect));
+    for (const auto& fact : imported.facts) tell(fmt::format("{}: {}\n", path, fact));
     for (const auto& note : imported.notes) tell(fmt::format("warning: {}\n", note));
   } catch (const UserError& error) {
     throw UserError(fmt::format("{}: {}", path, error.what()), error.kind());

@@ -1,6 +1,10 @@
 #include "app/preset_path.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
+
+#include "app/progress.h"
 
 namespace sgan {
 
@@ -14,7 +18,10 @@ std::string preset_path(const std::string& given) {
   while (!error && folder != folder.parent_path()) {
     folder = folder.parent_path();
     const auto installed = folder / "share" / "spectral-gan" / path;
-    if (fs::is_regular_file(installed, error)) return installed.string();
+    if (fs::is_regular_file(installed, error)) {
+      tell(fmt::format("config: {}\n", installed.string()));
+      return installed.string();
+    }
     error.clear();
   }
   return given;

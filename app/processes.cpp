@@ -27,7 +27,8 @@ std::unique_ptr<Processes>& joined() {
 
 // The process cannot go on, nor can the thread that trains be woken.
 [[noreturn]] void end_at_once(int64_t rank, const std::string& why) {
-  std::fprintf(stderr, "\nerror: %s%s\n", rank == 0 ? "" : fmt::format("rank {}: ", rank).c_str(), why.c_str());
+  std::fprintf(stderr, "\nerror: %s%s\nStart all processes again: the run goes on from its last checkpoint.\n",
+               rank == 0 ? "" : fmt::format("rank {}: ", rank).c_str(), why.c_str());
   std::_Exit(1);
 }
 
@@ -100,7 +101,10 @@ void Processes::begin() {
   require_same_arguments(gather(text_of("/proc/self/cmdline")));
   const auto [count, where] = usable_cores();
   const auto mine = text_of("/proc/sys/kernel/random/boot_id") + where;
-  cores_ = std::max<int64_t>(1, count / std::ranges::count(gather(mine), mine));
+  // The same number everywhere, for sums over other numbers of threads round otherwise.
+  const auto share = std::max<int64_t>(1, count / std::ranges::count(gather(mine), mine));
+  cores_ = share;
+  for (const auto& others : gather(std::to_string(share))) cores_ = std::min<int64_t>(cores_, std::stoll(others));
 }
 
 void Processes::connect(int device) {
@@ -108,7 +112,12 @@ void Processes::connect(int device) {
   // All have come when this returns. Whoever dies from here on is waited for in a call that nothing can end.
   const auto ids = gather(is_first() ? cuda->make_communicator_id() : "");
   on_loss([rank = rank()](const std::string& why) { end_at_once(rank, why); });
-  gpus_ = cuda->make_communicator(device, ids.front(), static_cast<int>(rank()), static_cast<int>(size()));
+  try {
+    gpus_ = cuda->make_communicator(device, ids.front(), static_cast<int>(rank()), static_cast<int>(size()));
+  } catch (const c10::Error&) {
+    on_loss({});  // all may fail likewise, and each is to say why
+    throw;
+  }
   on_loss(
       [this](const std::string& why) {
         {

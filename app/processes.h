@@ -25,7 +25,7 @@ class Processes final : public StoreCollective {
 
   void sum(const torch::Tensor& flat) override;
   const Launch& launch() const { return launch_; }
-  int64_t cores() const { return cores_; }  // this process's share of those that it may use
+  int64_t cores() const { return cores_; }  // the smallest share of any process in those that it may use
 
  private:
   void connect(int device);
@@ -51,7 +51,7 @@ void leave_processes(int exit_code, const std::string& why) noexcept;
 // it see, and makes it its current one. Errors: UserError where several of a machine are to take one GPU.
 torch::Device device_of_process(const std::string& device);
 
-// This process's share of the cores that it may use.
+// This process's share of the cores that it may use, or the smallest share of any process of the run.
 int64_t cores_of_process();
 
 }  // namespace sgan

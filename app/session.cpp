@@ -65,13 +65,6 @@ class Status {
 
   void append(const std::string& list, Json value) { values_[list].push_back(std::move(value)); }
   void erase(const std::string& key) { values_.erase(key); }
-  // The step to which the run went back last.
-  std::optional<int64_t> last_rollback() const {
-    const auto list = values_.find("rollbacks");
-    if (list == values_.end() || !list->is_array() || list->empty()) return std::nullopt;
-    const auto step = integer_or(list->back(), "to", -1);
-    return step < 0 ? std::nullopt : std::optional(step);
-  }
 
   void write(const std::string& status, int64_t step, const std::string& why = {}) {
     values_["status"] = status;
@@ -105,6 +98,10 @@ std::string_view execution_name(const std::unique_ptr<GraphRecorder>& recorder) 
   return name_of(recorder != nullptr ? Execution::graph : Execution::eager);
 }
 
+Json rollback_entry(const Prepared& prepared) {
+  return {{"step", prepared.rollback.from}, {"to", prepared.rollback.to}, {"lr_scale", prepared.state.lr_scale}};
+}
+
 Json description(const Config& config, const Prepared& prepared, const RunFolder& folder) {
   const auto before = std::filesystem::exists(folder.status_path()) ? folder.read_status() : Json::object();
   Json json = {{"status", "running"},
@@ -129,6 +126,9 @@ Json description(const Config& config, const Prepared& prepared, const RunFolder
   }
   if (processes() != nullptr) json["processes"] = processes()->size();
   if (!prepared.init.is_null()) json["init"] = prepared.init;
+  // A process that was killed in the middle of a rollback had saved the state and not yet said so here.
+  const auto told = json.contains("rollbacks") && json["rollbacks"].is_array() ? std::ssize(json["rollbacks"]) : 0;
+  if (told < prepared.state.rollbacks) json["rollbacks"].push_back(rollback_entry(prepared));
   return json;
 }
 
@@ -536,15 +536,15 @@ bool investigate_and_roll_back(RunFolder& folder, const Config& config, Prepared
                      state.rollbacks));
     return false;
   }
-  metrics_lines = roll_back(folder, config, prepared, status.last_rollback());
+  metrics_lines = roll_back(folder, config, prepared, error.step());
   status.erase("alarms");  // of steps that are done again
-  status.append("rollbacks", {{"step", error.step()}, {"to", state.step}, {"lr_scale", state.lr_scale}});
+  status.append("rollbacks", rollback_entry(prepared));
   status.write("running", state.step);
   const auto text =
       fmt::format("rolled back from step {} to step {}: {} The learning rates are now {:.3g} of the config's",
                   error.step(), state.step, error.what(), state.lr_scale);
   forget_later_steps(folder.log_path(), state.step);
-  folder.forget_later_steps(state.step);
+  tell_dropped(folder.drop_later_steps(state.step));
   log_line(folder.log_path(), text);
   tell(text + "\n");
   return true;
@@ -556,6 +556,11 @@ void add_stop_at(CLI::App& command, std::optional<int64_t>& stop_at) {
   command.add_option("--stop-at", stop_at, "Save and stop after this step, as Ctrl-C would, but with exit code 0")
       ->type_name("STEP")
       ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}));
+}
+
+void tell_dropped(int64_t files) {
+  if (files == 0) return;
+  tell(fmt::format("{} scores and brackets of later steps, which will be others, are kept as *.dropped\n", files));
 }
 
 void set_threads(int64_t threads) {
@@ -622,7 +627,9 @@ CheckpointRecord checkpoint_record(const Config& config, const Prepared& prepare
   return {.metrics_lines = metrics_lines,
           .data = prepared.data_fingerprint,
           .config = dump_config(config),
-          .train_us = timed ? static_cast<int64_t>(1e6 * prepared.state.train_seconds) : 0};
+          .train_us = timed ? static_cast<int64_t>(1e6 * prepared.state.train_seconds) : 0,
+          .rollback_from = prepared.rollback.from,
+          .rollback_to = prepared.rollback.to};
 }
 
 std::string now_text() {

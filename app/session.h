@@ -19,6 +19,12 @@
 namespace sgan {
 
 // Everything a run needs before its folder is touched: what can be wrong with config, data or device shows here.
+// The step at which a run had diverged, and the one that it went back to.
+struct Rollback {
+  int64_t from = 0;
+  int64_t to = 0;
+};
+
 struct Prepared {
   torch::Device device;
   Dataset dataset;
@@ -27,7 +33,11 @@ struct Prepared {
   std::shared_ptr<Evaluator> evaluator;     // where the config wants scores in training
   std::unique_ptr<GraphRecorder> recorder;  // where updates are captured
   nlohmann::ordered_json init = {};         // where the weights come from, if from another run
+  Rollback rollback = {};                   // the last one
 };
+// Says how many files RunFolder::drop_later_steps has put aside.
+void tell_dropped(int64_t files);
+
 Prepared prepare(const Config& config);
 
 // For a run that begins: takes the weights of another run (init.from), or else sets from the first batch what the

@@ -138,7 +138,8 @@ FileDescriptor lock_for(const fs::path& run, const fs::path& out) {
   }
   const fs::path owner = line == std::string::npos ? "" : text.substr(line + 1, text.find('\n', line + 1) - line - 1);
   std::error_code error;
-  if (!owner.empty() && fs::exists(owner, error) && !fs::equivalent(owner, run, error)) {
+  const bool own_folder = fs::equivalent(fs::absolute(out).parent_path(), run, error);  // also of a copy of the run
+  if (!own_folder && !owner.empty() && fs::exists(owner, error) && !fs::equivalent(owner, run, error)) {
     throw UserError(fmt::format("{} holds the event files of another run, {}. Name another --out folder, or remove it.",
                                 out.string(), printable(owner.string())));
   }
@@ -165,7 +166,8 @@ void add_layers(EventFile& file, const std::string& tag, int64_t step, double wa
 TensorboardLog::TensorboardLog(fs::path run, fs::path out) : run_(std::move(run)), out_(std::move(out)) {}
 
 bool TensorboardLog::is_running() const {
-  return RunFolder::open_read_only(run_).read_status().value("status", "") == "running" && RunFolder::is_busy(run_);
+  const auto status = RunFolder::open_read_only(run_).read_status();
+  return text_or(status, "status", "") == "running" && RunFolder::is_busy(run_);
 }
 
 // The numbers rise, so that readers, who take the files in the order of their names, end with the newest. Older ones
@@ -174,7 +176,7 @@ void TensorboardLog::begin_file() {
   std::error_code error;
   std::vector<fs::path> old;
   int64_t number = std::time(nullptr);
-  for (const auto& entry : fs::directory_iterator(out_)) {
+  for (const auto& entry : fs::directory_iterator(out_, error)) {
     const auto earlier = number_of(entry.path().filename().string());
     if (!earlier) continue;
     number = std::max(number, *earlier + 1);
@@ -359,6 +361,12 @@ std::string TensorboardLog::listing() const {
 }
 
 void TensorboardLog::update() {
+  // Where somebody has removed the folder since, all is written anew.
+  if (lock_.get() >= 0 && !lock_.is_at(out_ / kLockName)) {
+    file_.reset();
+    lock_ = {};
+    listed_.clear();
+  }
   auto listed = listing();
   if (listed == listed_) {
     if (!failure_.empty()) throw UserError(failure_);

@@ -204,6 +204,48 @@ bool upsamples(const Composition& nodes) {
   return found;
 }
 
+std::string dtype_text(torch::ScalarType type) {
+  switch (type) {
+    case torch::kBool:
+      return "bool";
+    case torch::kByte:
+      return "uint8";
+    case torch::kChar:
+      return "int8";
+    case torch::kShort:
+      return "int16";
+    case torch::kInt:
+      return "int32";
+    case torch::kLong:
+      return "int64";
+    default:
+      return c10::toString(type);
+  }
+}
+
+bool is_finite(const torch::Tensor& tensor) {
+  return !tensor.is_floating_point() || tensor.isfinite().all().item<bool>();
+}
+
+bool is_batch_norm(const Node& node) {
+  const auto* norm = std::get_if<Normalization>(&node.what);
+  return norm != nullptr && norm->kind == NormKind::batch;
+}
+
+// Calls visit(layer's node, batch norm's node) for every layer that a batch norm follows.
+template <class Visit>
+void for_each_before_batch_norm(const Composition& nodes, const Visit& visit) {
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (const auto* residual = residual_of(nodes[i])) {
+      for_each_before_batch_norm(residual->branch, visit);
+      for_each_before_batch_norm(residual->shortcut, visit);
+    }
+    if (i + 1 < nodes.size() && std::holds_alternative<LinearMap>(nodes[i].what) && is_batch_norm(nodes[i + 1])) {
+      visit(nodes[i], nodes[i + 1]);
+    }
+  }
+}
+
 torch::Tensor unit(const torch::Tensor& vector) {
   return vector / vector.norm().clamp_min(1e-12);
 }
@@ -211,8 +253,9 @@ torch::Tensor unit(const torch::Tensor& vector) {
 // Collects what goes where, and what does not fit, before anything is written.
 class Plan {
  public:
-  Plan(Modules modules, NetworkImpl& network, bool approximate)
-      : modules_(std::move(modules)), approximate_(approximate) {
+  // prefix: what was dropped from the names of `modules`.
+  Plan(Modules modules, std::string prefix, NetworkImpl& network, bool approximate)
+      : modules_(std::move(modules)), prefix_(std::move(prefix)), approximate_(approximate) {
     for (const auto& item : network.named_parameters()) own_.emplace(item.key(), item.value());
     for (const auto& item : network.named_buffers()) own_.emplace(item.key(), item.value());
   }
@@ -227,12 +270,11 @@ class Plan {
     require_equal_function(dialect, nodes);
     for (const auto& [name, layer] : network.layers()) take_layer(name, dialect.names.at(name), *layer);
     take_norms(nodes, dialect.names);
+    take_biases(network, dialect.names);
     fold_biases(nodes, dialect.names);
     leave_over(unknown);
+    if (!not_finite_.empty()) refuse_not_finite();
     if (!problems_.empty()) refuse_problems();
-    if (has_biases_ && !without_bias_.empty()) {
-      note(fmt::format("the file has no bias for {}, which then is zero", fmt::join(without_bias_, ", ")));
-    }
     torch::NoGradGuard no_grad;
     for (auto& [target, value] : copies_) target.copy_(value);
     for (const auto& [name, layer] : network.layers()) layer->initialize_quantizers();
@@ -244,13 +286,6 @@ class Plan {
   void note(std::string text) { result_.notes.push_back(std::move(text)); }
 
   [[noreturn]] void refuse_names(const NetworkImpl& network) const {
-    std::set<std::string> first;  // parts of the names
-    for (const auto& [name, module] : modules_) first.insert(name.substr(0, name.find('.')));
-    if (first.contains("netG") && first.contains("netD")) {
-      throw UserError(
-          "the file holds several networks (netG.*, netD.*). Write each one's state dict to a file of its own and "
-          "import them together, with --as and --other.");
-    }
     std::vector<std::string> theirs;
     for (const auto& [name, module] : modules_) theirs.push_back(name);
     theirs.resize(std::min<size_t>(theirs.size(), 6));
@@ -261,6 +296,13 @@ class Plan {
         fmt::format("no project's names that are known here fit these tensors, which are of modules {}, …. Rename them "
                     "after this config's layers: {}, ….",
                     fmt::join(theirs, ", "), fmt::join(ours, ", ")));
+  }
+
+  [[noreturn]] void refuse_not_finite() const {
+    throw UserError(fmt::format(
+        "{} tensor(s) of the file hold NaN or numbers beyond float32's: {}. Nothing was written. The network "
+        "had diverged when it was saved: take an earlier file of it.",
+        not_finite_.size(), fmt::join(not_finite_, ", ")));
   }
 
   [[noreturn]] void refuse_problems() const {
@@ -285,194 +327,255 @@ class Plan {
     note(what + ": its images are others here");
   }
 
-  // Marks a tensor as used; undefined where there is none, or none that could be a network's.
-  torch::Tensor take(const std::string& module, const std::string& part) {
+  // Marks a tensor as used; undefined where there is none. What no network can compute with is noted for a refusal, and
+  // ones are returned for it, so that the other tensors are looked at too.
+  torch::Tensor take(const std::string& module, std::string_view part) {
     const auto found = modules_.find(module);
     if (found == modules_.end()) return {};
     const auto entry = found->second.find(part);
     if (entry == found->second.end()) return {};
-    used_.insert(module + "." + part);
     const auto& tensor = entry->second;
-    if (part == "num_batches_tracked") return tensor;
+    const auto name = their_name(module, part);
+    used_.insert(name);
     if (!tensor.is_floating_point()) {
-      unfit(fmt::format("{} is of {}, which is no weight", their_name(module, part),
-                        torch::toString(tensor.scalar_type())));
-      return {};
+      if (part == "num_batches_tracked") return tensor;
+      only_left_over_ = false;
+      problem(fmt::format("{} is of {}, allowed: floating point", name, dtype_text(tensor.scalar_type())));
+      return torch::ones(tensor.sizes());
     }
-    if (!tensor.isfinite().all().item<bool>()) {
-      unfit(fmt::format("{} holds NaN or infinity", their_name(module, part)));
-      return {};
-    }
-    return tensor.to(torch::kFloat);
+    const auto value = tensor.to(torch::kFloat);
+    if (is_finite(value)) return value;
+    not_finite_.push_back(name);
+    return torch::ones(tensor.sizes());
   }
-  std::string their_name(const std::string& module, const std::string& part) const {
-    return module.empty() ? part : module + "." + part;
-  }
-
-  // A problem that leaving something out does not mend.
-  void unfit(std::string text) {
-    only_left_over_ = false;
-    problem(std::move(text));
+  // As in the file.
+  std::string their_name(const std::string& module, std::string_view part) const {
+    return module.empty() ? fmt::format("{}{}", prefix_, part) : fmt::format("{}{}.{}", prefix_, module, part);
   }
 
   void put(const std::string& own, const std::string& theirs, const torch::Tensor& value) {
     const auto target = own_.at(own);
     if (target.sizes() != value.sizes()) {
-      return unfit(fmt::format("{} is {}, {} here is {}", theirs, shape_text(value), own, shape_text(target)));
+      only_left_over_ = false;
+      problem(fmt::format("{} is {}, {} here is {}", theirs, shape_text(value), own, shape_text(target)));
+      return;
     }
+    if (!is_finite(value)) return divides_by_zero(theirs);
     copies_.emplace_back(target, value);
   }
 
-  void missing(const std::string& module, const std::string& part, const std::string& own) {
-    unfit(fmt::format("{} is missing, for {}", their_name(module, part), own));
+  void divides_by_zero(const std::string& theirs) {
+    only_left_over_ = false;
+    problem(fmt::format("{} comes out as NaN or infinity: the norm that divides it is 0", theirs));
   }
 
-  // A part that must be there; undefined where it is not, or is told to be unfit.
-  torch::Tensor need(const std::string& module, const std::string& part, const std::string& own) {
-    if (!has(modules_.at(module), part)) missing(module, part, own);
-    return take(module, part);
+  void missing(const std::string& module, std::string_view part, const std::string& own) {
+    only_left_over_ = false;
+    problem(fmt::format("{} is missing, for {}", their_name(module, part), own));
   }
 
-  // The part of a weight that has the weight's own shape; undefined where it does not.
-  torch::Tensor need_weight(const std::string& module, const std::string& part, const std::string& own) {
-    auto weight = need(module, part, own);
-    const auto sizes = weight_sizes(own);
-    if (!weight.defined() || weight.sizes() == sizes) return weight;
-    unfit(fmt::format("{} is {}, {}.weight here is ({})", their_name(module, part), shape_text(weight), own,
-                      fmt::join(sizes, ", ")));
+  // A layer whose weight is looked for.
+  struct Place {
+    std::string own;     // its name
+    std::string theirs;  // and in the file
+    std::vector<int64_t> shape;
+    int64_t output_dim;
+
+    int64_t numbers() const { return c10::multiply_integers(shape); }
+  };
+
+  // What a layer computes with; undefined where tensors of it were listed as missing or of another shape.
+  struct Weight {
+    torch::Tensor effective;
+    torch::Tensor original = {}, u = {}, v = {};  // under spectral norm
+    bool stale = false;                           // the original was moved on after the effective weight was made of it
+  };
+
+  // A tensor that the layer's weight is made of; undefined where it was listed.
+  template <class Fits>
+  torch::Tensor piece(const Place& place, std::string_view part, const Fits& fits, const std::string& allowed) {
+    auto tensor = take(place.theirs, part);
+    if (!tensor.defined()) {
+      missing(place.theirs, part, place.own + ".weight");
+      return {};
+    }
+    if (fits(tensor)) return tensor;
+    only_left_over_ = false;
+    problem(fmt::format("{} is {}, {}.weight here takes {}", their_name(place.theirs, part), shape_text(tensor),
+                        place.own, allowed));
     return {};
   }
 
-  at::IntArrayRef weight_sizes(const std::string& own) const {
-    for (const char* part : {".weight", ".parametrizations.weight.original", ".parametrizations.weight.original1"}) {
-      const auto found = own_.find(own + part);
-      if (found != own_.end()) return found->second.sizes();
-    }
-    TORCH_CHECK(false, own, " has no weight");
+  torch::Tensor whole_piece(const Place& place, std::string_view part) {
+    return piece(
+        place, part, [&place](const torch::Tensor& tensor) { return tensor.sizes() == place.shape; },
+        fmt::format("({})", fmt::join(place.shape, ", ")));
   }
 
-  struct Spectral {
-    torch::Tensor original, u, v;
-    int64_t dim = 0;  // of the outputs, as u has them
-    torch::Tensor effective() const { return original / torch::dot(u, reshape_to_matrix(original, dim).mv(v)); }
-  };
-
-  static bool is_spectral(const Module& parts) {
-    constexpr auto kSigns = std::to_array<std::string_view>({kOriginal, kU, kV, "weight_orig", "weight_u", "sn_u"});
-    return std::ranges::any_of(kSigns, [&](std::string_view part) { return has(parts, part); });
+  torch::Tensor vector_piece(const Place& place, std::string_view part, const std::set<int64_t>& lengths) {
+    const auto vector = piece(
+        place, part, [&lengths](const torch::Tensor& tensor) { return lengths.contains(tensor.numel()); },
+        fmt::format("({})", fmt::join(lengths, ") or (")));
+    return vector.defined() ? vector.flatten() : vector;
   }
 
-  // A weight under spectral norm in any of its forms; nothing where a part does not do, which is then told.
-  std::optional<Spectral> take_spectral(const std::string& module, const std::string& own, int64_t output_dim) {
-    const auto& parts = modules_.at(module);
-    if (has(parts, "sn_u")) return take_mimicry(module, own);
-    const bool old = has(parts, "weight_orig") || has(parts, "weight_u");
-    const std::string name_of_u = old ? "weight_u" : kU;
-    const std::string name_of_v = old ? "weight_v" : kV;
-    Spectral found;
-    found.original = need_weight(module, old ? "weight_orig" : kOriginal, own);
-    found.u = need(module, name_of_u, own);
-    // PyTorch before 1.0 kept the weight that it had computed with instead of v.
-    const bool legacy = old && !has(parts, name_of_v) && has(parts, "weight");
-    const auto computed = legacy ? need_weight(module, "weight", own) : torch::Tensor();
-    if (!legacy) found.v = need(module, name_of_v, own);
-    if (!found.original.defined() || !found.u.defined()) return std::nullopt;
-    // PyTorch's choice is the outputs' dimension, the second one of a transposed convolution. Its users can choose
-    // otherwise, which the length of u tells, unless there are as many inputs as outputs.
-    found.dim = found.original.size(output_dim) == found.u.numel() ? output_dim : 1 - output_dim;
-    const auto rows = found.original.size(found.dim);
-    if (!has_numbers(module, name_of_u, own, found.u, rows)) return std::nullopt;
-    if (legacy && computed.defined()) found.v = legacy_v(found, computed);
-    if (!found.v.defined()) return std::nullopt;
-    if (!has_numbers(module, name_of_v, own, found.v, found.original.numel() / rows)) return std::nullopt;
-    return found;
+  // Of u. PyTorch's choice is the outputs' dimension, the second one of a transposed convolution. Its users can choose
+  // otherwise.
+  static std::set<int64_t> lengths_of_u(const Place& place) { return {place.shape[0], place.shape[1]}; }
+
+  // Of v, once u is known or not.
+  static std::set<int64_t> lengths_of_v(const Place& place, const torch::Tensor& u) {
+    if (u.defined()) return {place.numbers() / u.numel()};
+    return {place.numbers() / place.shape[0], place.numbers() / place.shape[1]};
+  }
+
+  // Whichever dimension was chosen, which the length of u tells, unless there are as many inputs as outputs.
+  static torch::Tensor matrix_of(const Place& place, const torch::Tensor& original, const torch::Tensor& u) {
+    const bool usual = original.size(place.output_dim) == u.numel();
+    return reshape_to_matrix(original, usual ? place.output_dim : 1 - place.output_dim);
+  }
+
+  Weight spectral_weight(const Place& place, std::string_view original_part, std::string_view u_part,
+                         std::string_view v_part) {
+    const auto original = whole_piece(place, original_part);
+    const auto u = vector_piece(place, u_part, lengths_of_u(place));
+    const auto v = vector_piece(place, v_part, lengths_of_v(place, u));
+    if (!original.defined() || !u.defined() || !v.defined()) return {};
+    return {original / torch::dot(u, matrix_of(place, original, u).mv(v)), original, u, v};
+  }
+
+  // PyTorch before 1.0 kept u and, in eval mode, computed with the weight of the last update. What it goes on with is
+  // what newer PyTorch makes of such a state (SpectralNormLoadStateDictPreHook): σ from the two weights, and v as the
+  // solution of W v = u, scaled so that uᵀ W v = σ.
+  Weight first_spectral_weight(const Place& place) {
+    const auto original = whole_piece(place, "weight_orig");
+    const auto weight = whole_piece(place, "weight");
+    const auto u = vector_piece(place, "weight_u", lengths_of_u(place));
+    take(place.theirs, "weight_v");  // made anew, as PyTorch does
+    if (!original.defined() || !weight.defined() || !u.defined()) return {};
+    const auto w = original.to(torch::kDouble), left = u.to(torch::kDouble);
+    const auto sigma = w.square().sum() / (w * weight).sum();
+    const auto matrix = matrix_of(place, w, u);
+    // W⁺ u by the smaller of the two products with the transpose.
+    const auto pseudo_inverse = [](const torch::Tensor& gram) {
+      return torch::linalg_pinv(gram, /*rcond=*/1e-13, /*hermitian=*/true);
+    };
+    auto v = matrix.size(0) <= matrix.size(1) ? matrix.t().mv(pseudo_inverse(matrix.mm(matrix.t())).mv(left))
+                                              : pseudo_inverse(matrix.t().mm(matrix)).mv(matrix.t().mv(left));
+    v = v * sigma / torch::dot(left, matrix.mv(v));
+    constexpr double kSame = 1e-3;
+    const bool stale = ((w - sigma * weight).norm() > kSame * w.norm()).item<bool>();
+    return {weight, original, u, v.to(torch::kFloat), stale};
   }
 
   // mimicry keeps u alone and, in eval mode too, computes with one power iteration more.
-  std::optional<Spectral> take_mimicry(const std::string& module, const std::string& own) {
-    take(module, "sn_sigma");
-    auto weight = need_weight(module, "weight", own);
-    auto u = need(module, "sn_u", own);
-    if (!weight.defined() || !u.defined()) return std::nullopt;
-    u = u.flatten();
-    if (!has_numbers(module, "sn_u", own, u, weight.size(0))) return std::nullopt;
+  Weight mimicry_weight(const Place& place) {
+    take(place.theirs, "sn_sigma");
+    const auto weight = whole_piece(place, "weight");
+    auto u = vector_piece(place, "sn_u", {place.shape[0]});
+    if (!weight.defined() || !u.defined()) return {};
     const auto matrix = weight.flatten(1);
-    auto v = unit(matrix.t().mv(u));
+    const auto v = unit(matrix.t().mv(u));
     u = unit(matrix.mv(v));
-    return Spectral{weight, u, v, /*dim=*/0};
+    return {weight / torch::dot(u, matrix.mv(v)), weight, u, v};
   }
 
-  bool has_numbers(const std::string& module, const std::string& part, const std::string& own,
-                   const torch::Tensor& vector, int64_t count) {
-    if (vector.dim() == 1 && vector.numel() == count) return true;
-    unfit(fmt::format("{} is {}, for {}.weight it must be ({})", their_name(module, part), shape_text(vector), own,
-                      count));
-    return false;
-  }
-
-  // The v with which u gives the σ that the computed weight was divided by, as PyTorch's own loader finds it
-  // (torch/nn/utils/spectral_norm.py, _solve_v_and_rescale).
-  static torch::Tensor legacy_v(const Spectral& found, const torch::Tensor& computed) {
-    const auto sigma = (found.original * computed).sum() / computed.square().sum();
-    const auto matrix = reshape_to_matrix(found.original, found.dim).to(torch::kDouble);
-    const auto v = torch::linalg_pinv(matrix).mv(found.u.to(torch::kDouble)).to(torch::kFloat);
-    return v * (sigma / torch::dot(found.u, matrix.to(torch::kFloat).mv(v)));
-  }
-
-  // A weight under weight norm or without any: what the layer computes with; undefined where a part does not do.
-  torch::Tensor take_plain(const std::string& module, const std::string& own) {
-    const auto& parts = modules_.at(module);
-    const bool old = has(parts, "weight_g") || has(parts, "weight_v");
-    const char* name_of_g = old ? "weight_g" : "parametrizations.weight.original0";
-    const char* name_of_v = old ? "weight_v" : "parametrizations.weight.original1";
-    if (!has(parts, name_of_g) && !has(parts, name_of_v)) return need_weight(module, "weight", own);
-    const auto g = need(module, name_of_g, own);
-    const auto v = need_weight(module, name_of_v, own);
-    if (!g.defined() || !v.defined()) return {};
-    // g has one number a slice, whichever dimension was chosen, or one alone.
-    std::vector<int64_t> others;
-    bool fits = g.numel() == 1 || g.dim() == v.dim();
-    for (int64_t dim = 0; dim < v.dim(); ++dim) {
-      if (g.numel() == 1 || g.size(std::min(dim, g.dim() - 1)) == 1) {
-        others.push_back(dim);
-      } else {
-        fits = fits && g.size(dim) == v.size(dim);
+  Weight weight_norm_weight(const Place& place, std::string_view g_part, std::string_view v_part) {
+    const auto v = whole_piece(place, v_part);
+    // One number for all, or one a slice, whichever dimension was chosen.
+    const auto fits = [&place](const torch::Tensor& g) {
+      if (g.numel() == 1) return true;
+      const auto dims = static_cast<int64_t>(place.shape.size());
+      if (g.dim() != dims) return false;
+      for (int64_t dim = 0; dim < dims; ++dim) {
+        if (g.size(dim) != 1) return g.numel() == g.size(dim) && g.size(dim) == place.shape[static_cast<size_t>(dim)];
       }
+      return false;
+    };
+    std::vector<int64_t> usual(place.shape.size(), 1);
+    usual[static_cast<size_t>(place.output_dim)] = place.shape[static_cast<size_t>(place.output_dim)];
+    const auto g = piece(place, g_part, fits, fmt::format("({})", fmt::join(usual, ", ")));
+    if (!v.defined() || !g.defined()) return {};
+    std::vector<int64_t> others;
+    for (int64_t dim = 0; dim < v.dim(); ++dim) {
+      if (g.dim() != v.dim() || g.size(dim) == 1) others.push_back(dim);
     }
-    if (!fits || (g.numel() > 1 && others.size() + 1 != static_cast<size_t>(v.dim()))) {
-      unfit(fmt::format("{} is {}, which are no lengths of slices of {} {}", their_name(module, name_of_g),
-                        shape_text(g), their_name(module, name_of_v), shape_text(v)));
-      return {};
+    return {g * v / v.square().sum(others, /*keepdim=*/true).sqrt()};
+  }
+
+  // A weight in whichever form the parts that are there show.
+  Weight take_weight(const Place& place) {
+    const auto& parts = modules_.at(place.theirs);
+    const auto any = [&parts](std::initializer_list<std::string_view> names) {
+      return std::ranges::any_of(names, [&parts](std::string_view name) { return has(parts, name); });
+    };
+    constexpr const char* kGain = "parametrizations.weight.original0";
+    constexpr const char* kDirection = "parametrizations.weight.original1";
+    if (any({kOriginal, kU, kV})) return spectral_weight(place, kOriginal, kU, kV);
+    if (any({"weight_orig", "weight_u"})) {
+      if (has(parts, "weight")) return first_spectral_weight(place);
+      return spectral_weight(place, "weight_orig", "weight_u", "weight_v");
     }
-    return g * v / v.square().sum(others, /*keepdim=*/true).sqrt();
+    if (any({"sn_u", "sn_sigma"})) return mimicry_weight(place);
+    if (any({"weight_g", "weight_v"})) return weight_norm_weight(place, "weight_g", "weight_v");
+    if (any({kGain, kDirection})) return weight_norm_weight(place, kGain, kDirection);
+    return {whole_piece(place, "weight")};
   }
 
   void take_layer(const std::string& own, const std::string& theirs, const WeightedLayerImpl& layer) {
     if (!modules_.contains(theirs)) return missing(theirs, "weight", own + ".weight");
-    take_weight(own, theirs, layer);
-    if (!layer.bias().defined()) return;
-    if (has(modules_.at(theirs), "bias")) {
-      const auto bias = take(theirs, "bias");
-      if (bias.defined()) put(own + ".bias", their_name(theirs, "bias"), bias);
-      has_biases_ = true;
-    } else {
-      copies_.emplace_back(own_.at(own + ".bias"), torch::zeros_like(layer.bias()));
-      without_bias_.push_back(own);
+    const auto& geometry = layer.geometry();
+    const auto weight = take_weight({own, theirs, geometry.weight_shape(), geometry.output_dim()});
+    if (!weight.effective.defined()) return;
+    if (layer.weight_kind() != WeightKind::spectral || !weight.original.defined()) {
+      return take_effective(own, theirs, layer, weight.effective);
+    }
+    if (!is_finite(weight.effective)) return divides_by_zero(their_name(theirs, "weight"));
+    put(own + "." + kOriginal, their_name(theirs, "weight"), weight.original);
+    put(own + "." + kU, their_name(theirs, "u"), weight.u);
+    put(own + "." + kV, their_name(theirs, "v"), weight.v);
+    if (weight.stale) {
+      note(
+          fmt::format("{} was moved on after {} was made of it: taken as newer PyTorch does, which is not quite what "
+                      "computed before",
+                      their_name(theirs, "weight_orig"), their_name(theirs, "weight")));
     }
   }
 
-  void take_weight(const std::string& own, const std::string& theirs, const WeightedLayerImpl& layer) {
-    if (!is_spectral(modules_.at(theirs))) {
-      const auto weight = take_plain(theirs, own);
-      if (weight.defined()) take_effective(own, theirs, layer, weight);
-      return;
+  // Where the file has none, zeros are the same function for a layer that was made without one. That is usual of all
+  // layers (the PyTorch DCGAN example), of those before a batch norm, and of the last one (pytorch-gan-collections);
+  // another one that lacks may have been lost.
+  void take_biases(const NetworkImpl& network, const Names& names) {
+    std::set<std::string> usual{network.layers().back().first};
+    for_each_before_batch_norm(network.composition(),
+                               [&](const Node& layer, const Node&) { usual.insert(layer.name); });
+    const auto has_bias = [&](const std::string& own) {
+      const auto module = modules_.find(names.at(own));
+      return module != modules_.end() && has(module->second, "bias");
+    };
+    const bool any = std::ranges::any_of(network.layers(), [&](const auto& layer) { return has_bias(layer.first); });
+    std::vector<std::string> zeros;
+    std::vector<std::string> doubtful;
+    for (const auto& [own, layer] : network.layers()) {
+      if (!layer->bias().defined()) continue;
+      if (has_bias(own)) {
+        put(own + ".bias", their_name(names.at(own), "bias"), take(names.at(own), "bias"));
+      } else if (modules_.contains(names.at(own))) {  // else it is listed already
+        copies_.emplace_back(own_.at(own + ".bias"), torch::zeros_like(layer->bias()));
+        (any && !usual.contains(own) ? doubtful : zeros).push_back(own);
+      }
     }
-    const auto spectral = take_spectral(theirs, own, layer.geometry().output_dim());
-    if (!spectral) return;
-    if (layer.weight_kind() != WeightKind::spectral) return take_effective(own, theirs, layer, spectral->effective());
-    put(own + "." + kOriginal, their_name(theirs, "weight"), spectral->original);
-    put(own + "." + kU, their_name(theirs, "u"), spectral->u);
-    put(own + "." + kV, their_name(theirs, "v"), spectral->v);
+    if (!zeros.empty()) {
+      result_.facts.push_back(
+          fmt::format("no bias in the file for {}, as of a layer made with bias=False: zeros here, the same function",
+                      fmt::join(zeros, ", ")));
+    }
+    if (!doubtful.empty()) {
+      note(
+          fmt::format("no bias in the file for {}, though other layers have theirs: zeros here, which is the same "
+                      "function only if it was made with bias=False",
+                      fmt::join(doubtful, ", ")));
+    }
   }
 
   void take_effective(const std::string& own, const std::string& theirs, const WeightedLayerImpl& layer,
@@ -493,8 +596,9 @@ class Plan {
       case WeightKind::spectral:
       case WeightKind::spectral_operator:
       case WeightKind::spectral_bidirectional:
-        unfit(fmt::format("{} is without the vectors that {}'s {} goes on from; set the network's weight to none", name,
-                          own, name_of(layer.weight_kind())));
+        only_left_over_ = false;
+        problem(fmt::format("{} is without the vectors that {}'s {} goes on from; set the network's weight to none",
+                            name, own, name_of(layer.weight_kind())));
     }
   }
 
@@ -517,28 +621,30 @@ class Plan {
 
   // A bias that a batch norm takes away again: W x + b − μ = W x − (μ − b).
   void fold_biases(const Composition& nodes, const Names& names) {
-    for (size_t i = 0; i + 1 < nodes.size(); ++i) {
-      if (const auto* residual = residual_of(nodes[i])) {
-        fold_biases(residual->branch, names);
-        fold_biases(residual->shortcut, names);
+    for_each_before_batch_norm(nodes, [&](const Node& layer, const Node& norm) {
+      if (std::get<LinearMap>(layer.what).layer->bias().defined()) return;
+      const auto& theirs = names.at(layer.name);
+      const auto bias = take(theirs, "bias");
+      if (!bias.defined()) return;
+      const auto own = norm.name + ".running_mean";
+      const auto target = own_.at(own);
+      if (bias.sizes() != target.sizes()) {
+        only_left_over_ = false;
+        problem(fmt::format("{} is {}, {} here, which takes it in, is {}", their_name(theirs, "bias"), shape_text(bias),
+                            own, shape_text(target)));
+        return;
       }
-      const auto* map = std::get_if<LinearMap>(&nodes[i].what);
-      const auto* norm = std::get_if<Normalization>(&nodes[i + 1].what);
-      if (map == nullptr || map->layer->bias().defined() || norm == nullptr || norm->kind != NormKind::batch) continue;
-      const auto bias = take(names.at(nodes[i].name), "bias");
-      if (!bias.defined()) continue;
-      const auto target = own_.at(nodes[i + 1].name + ".running_mean");
       for (auto& [place, value] : copies_) {
-        if (place.is_same(target) && value.sizes() == bias.sizes()) value = value - bias;
+        if (place.is_same(target)) value = value - bias;
       }
-    }
+    });
   }
 
   void leave_over(const std::vector<std::string>& unknown) {
     std::vector<std::string> left = unknown;
     for (const auto& [module, parts] : modules_) {
       for (const auto& [part, tensor] : parts) {
-        if (used_.contains(module + "." + part)) continue;
+        if (used_.contains(their_name(module, part))) continue;
         const bool nothing = part == "bias" && !tensor.to(torch::kFloat).any().item<bool>();  // zeros
         if (!nothing) left.push_back(fmt::format("{} {}", their_name(module, part), shape_text(tensor)));
       }
@@ -551,38 +657,89 @@ class Plan {
   }
 
   Modules modules_;
+  std::string prefix_;
   bool approximate_;
   Tensors own_;
   ForeignImport result_;
   std::vector<std::string> problems_;
+  std::vector<std::string> not_finite_;
   bool only_left_over_ = true;
   std::set<std::string> used_;
-  bool has_biases_ = false;                                      // of some layers
-  std::vector<std::string> without_bias_;                        // layers
   std::vector<std::pair<torch::Tensor, torch::Tensor>> copies_;  // target, value
 };
+
+// Modules without a prefix that all their names shared.
+struct Stripped {
+  std::string prefix;
+  Modules modules;
+  size_t fit = 0;  // the most names that a dialect finds in them
+};
+
+Stripped without_shared(const Stripped& from, const std::string& prefix) {
+  Stripped shorter{from.prefix + prefix, {}};
+  for (const auto& [name, module] : from.modules) shorter.modules[name.substr(prefix.size())] = module;
+  return shorter;
+}
+
+// The fewest of the prefixes that all names share (netG., module., …) dropped that let the names fit best.
+Stripped best_stripped(Stripped candidate, const Composition& nodes) {
+  const auto fit = [&nodes](const Modules& modules) {
+    size_t best = 0;
+    for (const auto& dialect : dialects_for(nodes, modules)) best = std::max(best, matches(dialect, modules));
+    return best;
+  };
+  candidate.fit = fit(candidate.modules);
+  auto best = candidate;
+  for (auto prefix = shared_prefix(candidate.modules); !prefix.empty(); prefix = shared_prefix(candidate.modules)) {
+    candidate = without_shared(candidate, prefix);
+    candidate.fit = fit(candidate.modules);
+    if (candidate.fit > best.fit) best = candidate;
+  }
+  return best;
+}
+
+// A file of both networks, netG.* and netD.*: one of the parts fits on its own better than all.
+void refuse_several_networks(const Stripped& whole, Stripped rest, const Composition& nodes) {
+  for (auto prefix = shared_prefix(rest.modules); !prefix.empty(); prefix = shared_prefix(rest.modules)) {
+    rest = without_shared(rest, prefix);
+  }
+  std::map<std::string, Stripped> groups;
+  for (const auto& [name, module] : rest.modules) {
+    const auto dot = name.find('.');
+    if (dot == std::string::npos) return;
+    groups[name.substr(0, dot + 1)].modules[name] = module;
+  }
+  if (groups.size() < 2) return;
+  std::vector<std::string> names;
+  std::vector<std::string> fitting;
+  size_t most = whole.fit;
+  for (const auto& [prefix, group] : groups) {
+    names.push_back(rest.prefix + prefix);
+    const auto fit = best_stripped(group, nodes).fit;
+    if (fit > most) fitting.clear();
+    if (fit > whole.fit && fit >= most) fitting.push_back(rest.prefix + prefix);
+    most = std::max(most, fit);
+  }
+  if (fitting.empty()) return;
+  throw UserError(
+      fmt::format("the file holds several networks, {}*, and one is taken from a file. The config's fits {}*. Save "
+                  "each in a file of "
+                  "its own, in Python: save_file({{name: tensor for name, tensor in state.items() if "
+                  "name.startswith('{}')}}, FILE), "
+                  "and name the other network's with --other.",
+                  fmt::join(names, "*, "), fmt::join(fitting, "* and "), fitting.front()));
+}
 
 }  // namespace
 
 ForeignImport import_state(const Tensors& state, NetworkImpl& network, bool approximate) {
   torch::NoGradGuard no_grad;
   std::vector<std::string> unknown;
-  auto modules = modules_of(state, unknown);
-  const auto fit = [&](const Modules& candidate) {
-    size_t best = 0;
-    for (const auto& dialect : dialects_for(network.composition(), candidate))
-      best = std::max(best, matches(dialect, candidate));
-    return best;
-  };
-  // As many of the prefixes that all names share are dropped as make a dialect fit best.
-  auto candidate = modules;
-  for (auto prefix = shared_prefix(candidate); !prefix.empty(); prefix = shared_prefix(candidate)) {
-    Modules shorter;
-    for (const auto& [name, module] : candidate) shorter[name.substr(prefix.size())] = module;
-    candidate = std::move(shorter);
-    if (fit(candidate) > fit(modules)) modules = candidate;
-  }
-  return Plan(std::move(modules), network, approximate).run(network, unknown);
+  const auto nodes = network.composition();
+  const Stripped all{"", modules_of(state, unknown)};
+  auto stripped = best_stripped(all, nodes);
+  refuse_several_networks(stripped, all, nodes);
+  return Plan(std::move(stripped.modules), stripped.prefix, network, approximate).run(network, unknown);
 }
 
 }  // namespace sgan

@@ -81,6 +81,12 @@ FileDescriptor::~FileDescriptor() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
+bool FileDescriptor::is_at(const std::filesystem::path& path) const {
+  struct stat own {}, there {};
+  if (descriptor_ < 0 || ::fstat(descriptor_, &own) != 0 || ::stat(path.c_str(), &there) != 0) return false;
+  return own.st_dev == there.st_dev && own.st_ino == there.st_ino;
+}
+
 uint64_t FileDescriptor::size() const {
   struct stat status {};
   if (::fstat(descriptor_, &status) != 0) throw file_error("read the size of", path_, errno);

@@ -40,6 +40,9 @@ class FileDescriptor {
   int get() const { return descriptor_; }
   const std::filesystem::path& path() const { return path_; }
 
+  // Whether it is open, and what is at `path` now.
+  bool is_at(const std::filesystem::path& path) const;
+
   uint64_t size() const;
   // Writes all bytes, with one write(2) where the system takes them at once.
   void write(std::string_view bytes);

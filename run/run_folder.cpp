@@ -28,6 +28,7 @@ constexpr std::string_view kLockName = "run.lock";
 constexpr std::string_view kCheckpointSuffix = ".safetensors";
 constexpr std::string_view kSampleSuffix = ".png";
 constexpr std::string_view kAsideSuffix = ".damaged";
+constexpr std::string_view kDroppedSuffix = ".dropped";
 // What commands other than train write, which hold no lock.
 constexpr std::array kSharedSubfolders = {"evaluation", "lipschitz", "exports", "forensics"};
 
@@ -171,7 +172,14 @@ RunFolder RunFolder::claim(const fs::path& path) {
   make_folders(path);
   RunFolder run(path);
   if (!run.holds_run()) check_unused(run);
-  run.take_over();
+  try {
+    run.take_over();
+  } catch (const FileError& error) {
+    if (error.code() != ENOENT) throw;
+    // Another process, in which no run began, has taken the folder back meanwhile.
+    make_folders(path);
+    run.take_over();
+  }
   // Without run.json nothing was trained by that config.
   std::error_code error;
   if (!run.holds_run()) fs::remove(run.config_path(), error);
@@ -213,6 +221,7 @@ void RunFolder::lock() {
   // A process that gives the folder up may remove the file between the two calls, and the lock of a file that nobody
   // finds keeps nobody away.
   do {
+    lock_ = {};
     lock_ = FileDescriptor(path, O_RDWR | O_CREAT);
     if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
       const int code = errno;
@@ -229,11 +238,7 @@ void RunFolder::lock() {
 }
 
 bool RunFolder::holds_lock() const {
-  struct stat own {
-  }, there{};
-  if (lock_.get() < 0 || ::fstat(lock_.get(), &own) != 0) return false;
-  if (::stat((path_ / kLockName).c_str(), &there) != 0) return false;
-  return own.st_dev == there.st_dev && own.st_ino == there.st_ino;
+  return lock_.is_at(path_ / kLockName);
 }
 
 void RunFolder::require_lock() const {
@@ -352,17 +357,22 @@ std::optional<fs::path> RunFolder::reserved_status() const {
   return spare_ == nullptr ? std::nullopt : std::optional(spare_->temporary());
 }
 
-void RunFolder::forget_later_steps(int64_t step) {
-  const auto forget = [&](const char* folder, std::string_view ending) {
+int64_t RunFolder::drop_later_steps(int64_t step) {
+  for (const auto& [later, file] : samples()) {
+    if (later > step && ::unlink(file.c_str()) != 0 && errno != ENOENT) throw file_error("remove", file, errno);
+  }
+  int64_t dropped = 0;
+  for (const char* folder : {"evaluation", "lipschitz"}) {
     for (const fs::path& file : list(path_ / folder)) {
-      const auto name = parse_step_name(file.filename().string(), ending);
-      if (!name || name->step <= step) continue;
-      if (::unlink(file.c_str()) != 0 && errno != ENOENT) throw file_error("remove", file, errno);
+      const auto name = parse_step_name(file.filename().string(), "");
+      if (!name || name->step <= step || file.extension() == kDroppedSuffix) continue;
+      fs::path aside = file;
+      aside += kDroppedSuffix;
+      if (::rename(file.c_str(), aside.c_str()) != 0 && errno != ENOENT) throw file_error("rename", file, errno);
+      ++dropped;
     }
-  };
-  forget("samples", kSampleSuffix);
-  forget("evaluation", ".json");
-  forget("lipschitz", ".json");
+  }
+  return dropped;
 }
 
 void RunFolder::remove_checkpoints_after(int64_t step) {

@@ -85,9 +85,9 @@ class RunFolder {
   // Errors: UserError where somebody has removed run.lock, so that another process may have begun to write the run.
   void require_lock() const;
 
-  // Deletes what belongs to steps after `step` and is made again when they are done again: sample grids, scores and
-  // brackets; not checkpoints.
-  void forget_later_steps(int64_t step);
+  // For a run that goes on from `step` another way than before: deletes the sample grids of later steps, and puts
+  // scores and brackets of them aside, as *.dropped. Returns how many of these there were. Checkpoints stay.
+  int64_t drop_later_steps(int64_t step);
   void remove_checkpoints_after(int64_t step);
   // The bytes that write_status writes.
   static std::string status_text(const nlohmann::ordered_json& status);

@@ -120,6 +120,8 @@ TensorFile checkpoint_file(const TrainingState& state, CheckpointRecord record) 
   if (state.rollbacks > 0) {
     file.metadata["rollbacks"] = std::to_string(state.rollbacks);
     file.metadata["lr_scale"] = fmt::format("{}", state.lr_scale);
+    file.metadata["rollback_from"] = std::to_string(record.rollback_from);
+    file.metadata["rollback_to"] = std::to_string(record.rollback_to);
   }
   if (state.other_batches_images != 0) {
     file.metadata["other_batches_images"] = std::to_string(state.other_batches_images);
@@ -158,6 +160,10 @@ Checkpoint read_checkpoint(const std::filesystem::path& path) {
   if (metadata.contains("rollbacks")) {
     record.rollbacks = integer(path, metadata, "rollbacks", 1);
     record.lr_scale = lr_scale(path, metadata);
+    for (const auto& [key, member] : {std::pair{"rollback_from", &CheckpointRecord::rollback_from},
+                                      {"rollback_to", &CheckpointRecord::rollback_to}}) {
+      if (metadata.contains(key)) record.*member = integer(path, metadata, key, 0);
+    }
   }
   if (metadata.contains("other_batches_images")) {
     record.other_batches_images = integer(path, metadata, "other_batches_images", std::numeric_limits<int64_t>::min());

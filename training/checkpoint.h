@@ -22,6 +22,8 @@ struct CheckpointRecord {
   bool last = false;                       // such a run's last step is done
   int64_t other_batches_images = 0;        // as the state has them; written only where train.batch was changed
   int64_t rollbacks = 0;                   // as in the state
+  int64_t rollback_from = 0;               // the step at which the run had diverged when it was rolled back last,
+  int64_t rollback_to = 0;                 // and the step to which
   double lr_scale = 1;
 };
 

@@ -26,10 +26,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr size_t kPiece = 4 << 20;  // bytes; the store refuses values of more than 8 MB
-constexpr milliseconds kLook{250};  // between two looks whether who is waited for lives
-constexpr milliseconds kBeat{500};  // between two signs of life
-constexpr std::chrono::seconds kLastWords{5};
+constexpr size_t kPiece = 512 << 10;       // bytes; a slow link carries so many well before the store would seem silent
+constexpr milliseconds kLook{250};         // between two looks whether who is waited for lives
+constexpr milliseconds kBeat{500};         // between two signs of life
 constexpr std::chrono::seconds kPause{3};  // between two looks; so long was only a process that was stopped itself
 
 std::string text_of(const std::filesystem::path& file) {
@@ -155,7 +154,9 @@ class StoreCollective::Line {
   }
 
   // Another connection to the same store.
-  std::unique_ptr<Line> another() const { return std::make_unique<Line>(place_, watch_, store_->clone()); }
+  std::unique_ptr<Line> another() {
+    return std::make_unique<Line>(place_, watch_, speak([&] { return store_->clone(); }));
+  }
   // From here on keys begin so.
   void begin_keys_with(const std::string& prefix) { store_ = c10::make_intrusive<c10d::PrefixStore>(prefix, store_); }
 
@@ -228,7 +229,9 @@ class StoreCollective::Line {
     auto& peer = peers_[static_cast<size_t>(rank)];
     if (peer.where.empty()) read_where(rank, peer);
     if (peer.process > 0 && has_ended(peer.process)) {
-      return Loss{{}, fmt::format("rank {} (process {}) has ended without a word: it was killed", rank, peer.process)};
+      return Loss{{},
+                  fmt::format("rank {} (process {}) has ended without a word: it was killed, or had to end at once",
+                              rank, peer.process)};
     }
     const auto beat = value(key_of("alive", rank)).value_or("");
     if (beat != peer.beat) {
@@ -316,7 +319,11 @@ class StoreCollective::Beat {
       const std::lock_guard lock(mutex_);
       if (!on_loss_) return std::nullopt;
       if (trouble_) {
-        if (auto why = trouble_()) return why;
+        if (auto why = trouble_()) {
+          // The others may wait for what this process can no longer do, and see it alive.
+          line_->set(Line::key_of("left", place_.rank), "1\n" + *why);
+          return why;
+        }
       }
     }
     for (int64_t rank = 0; rank < place_.size; ++rank) {
@@ -328,9 +335,12 @@ class StoreCollective::Beat {
   }
 
   void tell_loss(const std::string& why) {
-    const std::lock_guard lock(mutex_);
-    if (on_loss_) on_loss_(why);
-    on_loss_ = nullptr;
+    Work work;
+    {
+      const std::lock_guard lock(mutex_);
+      work = std::exchange(on_loss_, nullptr);
+    }
+    if (work) work(why);
   }
 
   const Place& place_;
@@ -411,6 +421,9 @@ void StoreCollective::join() {
   const auto until = Clock::now() + place_.joining;
   for (int64_t rank = 0; rank < place_.size; ++rank) {
     while (!line_->await(Line::key_of("where", rank), kLook)) {
+      if (const auto loss = rank == place_.rank ? std::nullopt : line_->look_for(rank)) {
+        throw LostProcessError(loss->what);
+      }
       if (Clock::now() < until) continue;
       throw LostProcessError(fmt::format("rank {} of {} has not joined within {} s", rank, place_.size,
                                          std::chrono::duration_cast<std::chrono::seconds>(place_.joining).count()));
@@ -503,9 +516,8 @@ void StoreCollective::leave(int exit_code, const std::string& why) noexcept {
     beat_.reset();
     line_->set(Line::key_of("left", place_.rank), fmt::format("{}\n{}", exit_code, why));
     if (!place_.serves) return;
-    const auto until = Clock::now() + kLastWords;
     for (int64_t rank = 0; rank < place_.size; ++rank) {
-      while (Clock::now() < until && !line_->look_for(rank)) std::this_thread::sleep_for(milliseconds(20));
+      while (rank != place_.rank && !line_->look_for(rank)) std::this_thread::sleep_for(milliseconds(20));
     }
   } catch (const std::exception&) {
     // Whoever is told nothing sees it by the silence.

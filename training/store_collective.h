@@ -55,7 +55,7 @@ class StoreCollective : public Collective {
   std::string from_first(const std::string& mine) override;
 
   // The last call: tells the others that this process ends, with what exit code and why, so that nobody waits for it
-  // any longer. The one that serves the store waits a few seconds for the others' last words.
+  // any longer. The one that serves the store waits for the others' last words.
   void leave(int exit_code, const std::string& why) noexcept;
 
   // After a LostProcessError: the exit code that the lost process said it ends with, if it said anything.

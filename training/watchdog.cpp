@@ -35,6 +35,7 @@ constexpr double kSaturated = 0.005;  // of the undecided's loss
 constexpr double kSteep = 100;        // critic units per unit of distance; losses act on differences of a few units
 constexpr double kDead = 1e-5;        // critic units: the outputs' standard deviation
 constexpr double kLate = 0.1;         // of the run's steps, and 1000 of them, leave time to vary
+constexpr int64_t kLasting = 50;      // steps: generators that begin wildly make one image for some dozen of them
 constexpr double kShrunk = 0.1;  // of the untrained generator's diversity; training lets it grow from the first steps
 
 }  // namespace
@@ -125,7 +126,9 @@ std::vector<Alarm> Watchdog::see(const Look& look) {
       sign.told = false;
       continue;
     }
-    if (++sign.looks < kPatience || sign.told) continue;
+    if (++sign.looks == 1) sign.since = look.step;
+    const bool lasting = sign.trouble != Trouble::collapsed || look.step - sign.since >= kLasting;
+    if (sign.looks < kPatience || !lasting || sign.told) continue;
     sign.told = true;
     alarms.push_back({sign.trouble, look.step, std::move(*text)});
   }

@@ -78,6 +78,7 @@ class Watchdog {
   struct Sign {
     Trouble trouble;
     int64_t looks = 0;  // in a row
+    int64_t since = 0;  // the step of the first of them
     bool told = false;
   };
 

@@ -216,15 +216,16 @@ TEST(Program, FindsThePresetsThatWereInstalledWithIt) {
   const auto program = folder / "lib" / "spectral-gan" / "spectral-gan";
   std::filesystem::create_directories(program.parent_path());
   std::filesystem::copy_file(SGAN_PROGRAM, program);
-  const auto share = folder / "share" / "spectral-gan" / "configs" / "digits";
-  std::filesystem::create_directories(share);
-  for (const char* name : {"base.yaml", "clip.yaml"}) {
-    std::filesystem::copy_file(preset(std::string("digits/") + name), share / name);
+  const auto share = folder / "share" / "spectral-gan" / "configs";
+  std::filesystem::create_directories(share / "digits");
+  for (const char* name : {"base.yaml", "digits/base.yaml", "digits/clip.yaml"}) {
+    std::filesystem::copy_file(preset(name), share / name);
   }
   const auto elsewhere = [&] { EXPECT_EQ(::chdir(folder.path().c_str()), 0); };
   const auto found = Program({"config", "configs/digits/clip.yaml"}, elsewhere, program).wait();
   EXPECT_EQ(found.exit_code, 0) << found.err;
   EXPECT_THAT(found.out, HasSubstr("digits-clip"));
+  EXPECT_THAT(found.err, HasSubstr((share / "digits/clip.yaml").string()));
   const auto missing = Program({"config", "configs/digits/none.yaml"}, elsewhere, program).wait();
   EXPECT_EQ(missing.exit_code, 2);
   EXPECT_THAT(missing.err, HasSubstr("configs/digits/none.yaml"));

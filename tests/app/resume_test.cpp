@@ -380,6 +380,11 @@ TEST(Resume, WithoutACheckpointBeginsAsTrainingDid) {
   train("whole", {});
   train("killed", {"--stop-at", "2"});
   std::filesystem::remove(folder / "killed" / "checkpoints" / "step-00000002.safetensors");
+  // One that has stopped by itself has saved, and is not begun anew.
+  const auto refused = run_program({"resume", folder / "killed"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("is interrupted at step 2 and holds no checkpoint"));
+  edit(folder / "killed" / "run.json", "interrupted", "running");
   ASSERT_EQ(run_program({"resume", folder / "killed"}).exit_code, 0);
   const auto last = std::filesystem::path("checkpoints") / "step-00000004.safetensors";
   EXPECT_TRUE(bytes_of(folder / "killed" / last) == bytes_of(folder / "whole" / last));
@@ -443,16 +448,24 @@ TEST(Resume, ACheckpointIsOfTheStepOfItsName) {
 }
 
 // A run that goes on another way from an earlier step keeps nothing of the way that it leaves.
-TEST(Resume, ForgetsWhatItDoesAgain) {
+TEST(Resume, DropsWhatItDoesOtherwise) {
   const TemporaryFolder folder;
   const auto run = folder / "run";
   ASSERT_EQ(run_program(training("digits/none.yaml", run)).exit_code, 0);
   std::filesystem::remove(run / "checkpoints" / "step-00000040.safetensors");
   ASSERT_TRUE(std::filesystem::exists(run / "samples" / "step-00000040.png"));
+  std::filesystem::create_directory(run / "evaluation");
+  std::ofstream(run / "evaluation" / "step-00000040-by-hand.json") << "{}";
+  // The same way again makes the same: nothing is dropped.
+  ASSERT_EQ(run_program({"resume", run.string(), "--stop-at", "31"}).exit_code, 0);
+  ASSERT_TRUE(std::filesystem::exists(run / "evaluation" / "step-00000040-by-hand.json"));
   const auto outcome =
       run_program({"resume", run.string(), "optimizer.generator.lr=0.01", "--override", "--stop-at", "35"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("1 scores and brackets of later steps"));
   EXPECT_FALSE(std::filesystem::exists(run / "samples" / "step-00000040.png"));
+  EXPECT_FALSE(std::filesystem::exists(run / "evaluation" / "step-00000040-by-hand.json"));
+  EXPECT_TRUE(std::filesystem::exists(run / "evaluation" / "step-00000040-by-hand.json.dropped"));
   EXPECT_TRUE(std::filesystem::exists(run / "samples" / "step-00000020.png"));
 }
 
@@ -470,10 +483,14 @@ TEST(Resume, SaysThatOtherThreadsRoundOtherwise) {
 
 TEST(Train, TellsWhatDoctorFindsInConfigAndData) {
   const TemporaryFolder folder;
-  const auto outcome = run_program({"train", preset("digits/clip.yaml"), "threads=1", "train.steps=1",
+  std::string images("\0\0\x08\x03\0\0\0\x20\0\0\0\x08\0\0\0\x08", 16);  // 32 of 8 x 8 pixels
+  for (uint32_t i = 0; i < 32 * 64; ++i) images += static_cast<char>(i * 2654435761U >> 24);
+  std::ofstream(folder / "images-idx3-ubyte", std::ios::binary) << images;
+  const auto outcome = run_program({"train", preset("digits/clip.yaml"), "threads=1", "train.steps=1", "data.kind=idx",
+                                    "data.path=" + (folder / "images-idx3-ubyte").string(), "train.batch=8",
                                     "optimizer.discriminator.beta1=0.9", "--out", (folder / "run").string()});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_THAT(outcome.err, AllOf(HasSubstr("warning: "), HasSubstr("note: the data have 1437 images")));
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("warning: "), HasSubstr("note: the data have 32 images")));
 }
 
 TEST(Train, AFolderInWhichNoRunBeginsIsTakenBack) {

@@ -169,9 +169,10 @@ TEST(ForeignWeightsErrors, ListEveryPartOfANormalizationThatDoesNotDo) {
         changed[part] = torch::ones({7});
         EXPECT_THAT(refusal(with_main_4(changed), *network), HasSubstr("main.4." + part + " is (7)"));
         changed[part] = torch::full_like(tensor, std::numeric_limits<float>::quiet_NaN());
-        EXPECT_THAT(refusal(with_main_4(changed), *network), HasSubstr("main.4." + part + " holds NaN or infinity"));
+        EXPECT_THAT(refusal(with_main_4(changed), *network),
+                    AllOf(HasSubstr("hold NaN"), HasSubstr("float32's: main.4." + part + ". Nothing was written")));
         changed[part] = torch::ones_like(tensor, torch::kLong);
-        EXPECT_THAT(refusal(with_main_4(changed), *network), HasSubstr("main.4." + part + " is of Long"));
+        EXPECT_THAT(refusal(with_main_4(changed), *network), HasSubstr("main.4." + part + " is of int64"));
       }
     }
     EXPECT_TRUE(equal(sgan::state_of(*network), before));
@@ -200,16 +201,73 @@ TEST(ForeignWeights, MayHaveTwoPrefixes) {
   import_state(state, *network, /*approximate=*/false);
   EXPECT_TRUE(close(output_of(*network, kCnnCritic), fixture().at("cnn.discriminator.output"), kTolerance));
   for (const auto& [name, tensor] : state_of(kCnnCritic)) state["netG.module." + name] = tensor;
-  EXPECT_THAT(refusal(state, *network), HasSubstr("the file holds several networks (netG.*, netD.*)"));
+  EXPECT_THAT(refusal(state, *network),
+              AllOf(HasSubstr("several networks, netD.*, netG.*"), HasSubstr("with --other")));
+  Tensors other;
+  for (const auto& [name, tensor] : state_of(kCnnCritic)) other["model.critic." + name] = tensor;
+  other["model.maker.linear.weight"] = torch::ones({2, 2});
+  EXPECT_THAT(refusal(other, *network), HasSubstr("The config's fits model.critic.*"));
 }
 
 TEST(ForeignWeightsBias, IsZeroWithAWordWhereOneLayerAloneHasNone) {
   auto state = state_of(kCnnCritic);
   state.erase("main.2.bias");
   const auto network = network_of(kCnnCritic);
-  EXPECT_THAT(import_state(state, *network, /*approximate=*/false).notes,
-              testing::ElementsAre("the file has no bias for conv1, linear7, which then is zero"));
+  auto imported = import_state(state, *network, /*approximate=*/false);
+  EXPECT_THAT(imported.notes, testing::ElementsAre(HasSubstr("no bias in the file for conv1, though other layers")));
+  EXPECT_THAT(imported.facts,
+              testing::ElementsAre(HasSubstr("no bias in the file for linear7, as of a layer made with")));
   EXPECT_EQ(sgan::state_of(*network).at("conv1.bias").abs().max().item<float>(), 0);
+
+  // The DCGAN example has none.
+  const Case none{"dcgan", "discriminator", NetworkKind::dcgan, 2, 64, WeightKind::none, ""};
+  imported = import_state(state_of(none), *network_of(none), /*approximate=*/false);
+  EXPECT_THAT(imported.notes, testing::IsEmpty());
+  EXPECT_THAT(imported.facts, testing::ElementsAre(HasSubstr("no bias in the file for conv0, ")));
+}
+
+// A weight of zeros has no norm to be divided by.
+TEST(ForeignWeightsErrors, NormsOfZero) {
+  for (auto [form, parts] : normalized_forms()) {
+    SCOPED_TRACE(form);
+    for (auto& [part, tensor] : parts) tensor = torch::zeros_like(tensor);
+    EXPECT_THAT(
+        refusal(with_main_4(parts), *network_of(kCnnCritic)),
+        testing::AnyOf(HasSubstr("main.4.weight comes out as NaN"), HasSubstr("set the network's weight to none")));
+    auto plain = kCnnCritic;
+    plain.weight = WeightKind::none;
+    EXPECT_THAT(refusal(with_main_4(parts), *network_of(plain)), HasSubstr("main.4.weight comes out as NaN"));
+  }
+}
+
+// Beyond float32 is infinity.
+TEST(ForeignWeightsErrors, NumbersBeyondFloat32) {
+  auto state = state_of(kCnnCritic);
+  state["main.2.bias"] = torch::full({2}, 1e60, torch::kDouble);
+  EXPECT_THAT(refusal(state, *network_of(kCnnCritic)), HasSubstr("beyond float32's: main.2.bias. Nothing was written"));
+}
+
+// One that no batch norm could take in is not dropped.
+TEST(ForeignWeightsErrors, AMisshapedBiasBeforeABatchNorm) {
+  const Case given{"dcgan", "generator", NetworkKind::dcgan, 2, 64, WeightKind::none, ""};
+  auto state = state_of(given);
+  state["main.3.bias"] = torch::ones({5});
+  EXPECT_THAT(refusal(state, *network_of(given)), HasSubstr("main.3.bias is (5), norm1.running_mean here"));
+}
+
+// Where the optimizer moved the weight after its last use, eval mode computed with what was kept.
+TEST(ForeignWeightsSpectral, OfPyTorchBefore1ComputesWithTheWeightThatWasKept) {
+  const auto parts = normalized_forms().at("spectral, old");
+  const auto original = parts.at("weight_orig"), kept = original / 2;
+  const auto state =
+      with_main_4({{"weight_orig", original + 0.1}, {"weight_u", parts.at("weight_u")}, {"weight", kept}});
+  auto plain = kCnnCritic;
+  plain.weight = WeightKind::none;
+  const auto network = network_of(plain);
+  import_state(state, *network, /*approximate=*/false);
+  EXPECT_TRUE(equal(sgan::state_of(*network).at("conv2.weight"), kept));
+  EXPECT_THAT(import_state(state, *network_of(kCnnCritic), /*approximate=*/false).notes,
+              testing::ElementsAre(HasSubstr("main.4.weight_orig was moved on after main.4.weight was made of it")));
 }
 
 TEST(ForeignWeightsErrors, LeavesOverOnlyWhereAsked) {

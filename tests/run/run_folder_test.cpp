@@ -277,7 +277,7 @@ TEST(RunFolder, KnowsWhenItsLockIsGone) {
   EXPECT_THAT([&] { run.require_lock(); }, ThrowsMessage<UserError>(HasSubstr("was removed or replaced")));
 }
 
-TEST(RunFolder, ForgetsWhatBelongsToLaterSteps) {
+TEST(RunFolder, DropsWhatBelongsToLaterSteps) {
   const TemporaryFolder folder;
   RunFolder run = complete_run(folder / "a");
   for (const char* name : {"evaluation", "lipschitz"}) fs::create_directories(folder / "a" / name);
@@ -285,10 +285,12 @@ TEST(RunFolder, ForgetsWhatBelongsToLaterSteps) {
                                          "evaluation/step-00000010-digits-seed0.json", "evaluation/notes.json",
                                          "checkpoints/step-00000011.safetensors"};
   const std::vector<std::string> later = {"samples/step-00000011.png", "evaluation/step-00000020-digits-seed0.json",
-                                          "lipschitz/step-00000011.json"};
+                                          "lipschitz/step-00000011.json", "lipschitz/step-00000011.html"};
   for (const auto& name : kept) write_file_atomically(folder / "a" / name, "x");
   for (const auto& name : later) write_file_atomically(folder / "a" / name, "x");
-  run.forget_later_steps(10);
+  EXPECT_EQ(run.drop_later_steps(10), 3);
+  EXPECT_TRUE(fs::exists(folder / "a/lipschitz/step-00000011.html.dropped"));
+  EXPECT_EQ(run.drop_later_steps(10), 0);
   for (const auto& name : kept) EXPECT_TRUE(fs::exists(folder / "a" / name)) << name;
   for (const auto& name : later) EXPECT_FALSE(fs::exists(folder / "a" / name)) << name;
   run.remove_checkpoints_after(10);

@@ -136,6 +136,19 @@ TEST(Watchdog, KnowsACollapseFromAnUntrainedGenerator) {
   EXPECT_EQ(alarms[0].step, 120);
 }
 
+// Frequent looks see a generator that makes one image for some dozen steps and then many.
+TEST(Watchdog, ACollapseLasts) {
+  Watchdog watchdog(config_of(LossKind::hinge), /*untrained=*/0.9);
+  const auto alarms_at = [&](int64_t step) {
+    auto look = healthy(step);
+    look.collapse = kOneImage;
+    look.diversity = 0.02;
+    return watchdog.see(look);
+  };
+  for (int64_t step = 2; step <= 50; step += 2) EXPECT_THAT(alarms_at(step), IsEmpty()) << step;
+  EXPECT_THAT(alarms_at(52), SizeIs(1));
+}
+
 TEST(Survey, HasTheCriticsOwnNumbers) {
   auto config = planar_config();
   config.discriminator.depth = 1;
