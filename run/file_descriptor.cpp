@@ -82,7 +82,8 @@ FileDescriptor::~FileDescriptor() {
 }
 
 bool FileDescriptor::is_at(const std::filesystem::path& path) const {
-  struct stat own {}, there {};
+  struct stat own {
+  }, there{};
   if (descriptor_ < 0 || ::fstat(descriptor_, &own) != 0 || ::stat(path.c_str(), &there) != 0) return false;
   return own.st_dev == there.st_dev && own.st_ino == there.st_ino;
 }
